@@ -1,0 +1,81 @@
+/** The closed lists that processes, plans, tables and the API share. */
+
+/** Every transition the ledger can yield (design D1). */
+export const TRANSITION_KINDS = [
+  'joiner',
+  'rehire',
+  'mover',
+  'name-change',
+  'conversion',
+  'leaver',
+  'rescinded-hire',
+  'leave-start',
+  'leave-end',
+] as const;
+export type TransitionKind = (typeof TRANSITION_KINDS)[number];
+
+/** The lifecycle processes (workflow types) that carry transitions out. */
+export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'operator'] as const;
+export type ProcessKind = (typeof PROCESS_KINDS)[number];
+
+/** Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. */
+export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
+  joiner: 'joiner',
+  rehire: 'rehire',
+  mover: 'mover',
+  'name-change': 'mover',
+  conversion: 'mover',
+  leaver: 'leaver',
+  'rescinded-hire': 'leaver',
+  'leave-start': 'operator',
+  'leave-end': 'operator',
+};
+
+/**
+ * The phases a process goes through, each with its own plan:
+ * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
+ * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
+ * cut (Tier 1), deprovision (Tier 2), archive and delete (Tier 4), undo (a rescinded hire).
+ */
+export const PHASES = [
+  'provision',
+  'activate',
+  'grant',
+  'revoke',
+  'notice',
+  'cut',
+  'deprovision',
+  'archive',
+  'delete',
+  'undo',
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** Process row states. `tail` = out of the person's queue, only long timers left; a rehire stops it. */
+export const PROCESS_STATES = ['running', 'tail', 'completed', 'cancelled', 'superseded'] as const;
+export type ProcessState = (typeof PROCESS_STATES)[number];
+
+export const TIERS = ['T1', 'T2', 'T3', 'T4'] as const;
+export type Tier = (typeof TIERS)[number];
+
+/** What a plan asks of a connector (capability names are the same words where one exists). */
+export const OPERATION_KINDS = [
+  'create',
+  'update',
+  'rename',
+  'enable',
+  'disable',
+  'seal',
+  'revoke-sessions',
+  'hand-over-credential',
+  'add-entitlement',
+  'remove-entitlement',
+  'archive',
+  'delete',
+  'manual',
+] as const;
+export type OperationKind = (typeof OPERATION_KINDS)[number];
+
+/** Evidence verdicts (design D5). Unknown is never success: it is `pending` while a window is open, else `unprovable`. */
+export const VERDICTS = ['proven', 'refuted', 'pending', 'unprovable'] as const;
+export type Verdict = (typeof VERDICTS)[number];
