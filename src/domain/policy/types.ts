@@ -1,0 +1,109 @@
+import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
+import type { Tier } from '../process/kinds.js';
+
+/** How an application is fulfilled: written by Tenure, created by the first sign-in, or by a person's hands. */
+export type FulfilmentMode = 'sync' | 'jit' | 'manual';
+export type Criticality = 'critical' | 'standard' | 'low';
+/** What archive means at an application (seed: Tier 4). `none` leaves the disabled account where it is. */
+export type ArchiveAction = 'none' | 'archive' | 'disable-only';
+export type DeleteAction = 'none' | 'delete' | 'anonymise';
+
+/** A CEL expression with the place it came from, so that an error can name file and line. */
+export interface Expression {
+  readonly source: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface ApplicationPolicy {
+  readonly slug: ApplicationSlug;
+  readonly name: string;
+  readonly connector: string;
+  /** Handed to the connector's own schema; secrets by reference `env:NAME` or `file:PATH` only. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly mode: FulfilmentMode;
+  readonly criticality: Criticality;
+  /** Applications whose account must stand before this one's. */
+  readonly dependsOn: readonly ApplicationSlug[];
+  /** Target attribute -> CEL over `person`, `employment`, `account` (user name, mail address). */
+  readonly attributes: Readonly<Record<string, Expression>>;
+  /** The login at this target, CEL too; usually `account.userName` or `account.mail`. */
+  readonly login: Expression;
+  /** Limits that user-name candidates must respect, e.g. { login: 20 }. */
+  readonly limits: Readonly<Record<string, number>>;
+  /** Keys by which an existing account is recognised; strong keys adopt, weak ones propose to a person. */
+  readonly correlation: { readonly strong: readonly string[]; readonly weak: readonly string[] };
+  readonly archive: ArchiveAction;
+  readonly delete: DeleteAction;
+  /** May pre-hires be provisioned here before they start (disabled), or would they be visible (edge case 19)? */
+  readonly preStart: boolean;
+  /** Canary account that must still sign in for a negative probe to count (design D5). */
+  readonly canaryLogin?: string;
+  /** Text for the person who does it, for mode manual. Placeholders are attribute names. */
+  readonly instructions?: string;
+  /** Eventual consistency: how long a read may lag behind a write. */
+  readonly settleMs: number;
+  /** How long a visit may stay inside a sweep before it goes on by itself. */
+  readonly sweepTimeoutMs: number;
+}
+
+export interface EntitlementGrant {
+  readonly application: ApplicationSlug;
+  /** Group or role name as the target knows it; absent = the account alone. */
+  readonly entitlement?: string;
+  /** Needs an approval before it is granted. */
+  readonly sensitive: boolean;
+}
+
+export interface RolePolicy {
+  readonly slug: string;
+  readonly name: string;
+  /** Birthright rule: CEL over `person` and `employment`, boolean. Absent: the role is only assigned. */
+  readonly when?: Expression;
+  readonly grants: readonly EntitlementGrant[];
+  /** Taken away as soon as notice is given (edge case 28: sensitive access first). */
+  readonly cutAtNotice: boolean;
+}
+
+export interface LifecyclePolicy {
+  /** How long before the start instant accounts are made (disabled). */
+  readonly leadTimeDays: number;
+  /** Mover: how long old access stays. 0 = at once. */
+  readonly moverGraceDays: number;
+  readonly tiers: Readonly<Record<Tier, { readonly deadlineMs: number }>>;
+  readonly archiveAfterDays: number;
+  readonly deleteAfterDays: number;
+  readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' | 'escalate' };
+  /** How long Temporal goes on with a troubled visit before a person is asked. */
+  readonly visitPatienceMs: number;
+  readonly userNames: {
+    /** Candidate patterns in order, CEL over `name` (transliterated given, family, initials) and `n` (counter from 2). */
+    readonly patterns: readonly Expression[];
+    readonly maxLength: number;
+    readonly reuseAfterYears: number;
+    readonly mailDomain: string;
+    /** Locale -> replacement table applied before general transliteration (ä -> ae for de, ı for tr …). */
+    readonly transliteration: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  };
+  /** Probe after a cut again when an older write was in flight; also the wait before reading again. */
+  readonly recutSettleMs: number;
+}
+
+/** One checked, compiled-at-load policy. The same object serves execution, preview, reconciliation and "why". */
+export interface Policy {
+  readonly version: PolicyVersion;
+  readonly hash: string;
+  readonly applications: readonly ApplicationPolicy[];
+  readonly roles: readonly RolePolicy[];
+  readonly lifecycle: LifecyclePolicy;
+}
+
+/** A finding of `tenure policy check`: what is wrong, where, and what was expected. */
+export interface PolicyProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly path: string;
+  readonly expression?: string;
+  readonly message: string;
+  readonly expected: string;
+}
