@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+
+const redacted = '[secret]';
+
+/**
+ * A value that must never be seen. Printing, JSON, template strings and the inspector all show `[secret]`; only
+ * `reveal()` gives the value, and only the code that hands it to a target calls it.
+ */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  /** The value itself. Call it at the last moment, at the edge of the target's client. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return redacted;
+  }
+
+  toJSON(): string {
+    return redacted;
+  }
+
+  [Symbol.toPrimitive](): string {
+    return redacted;
+  }
+
+  [inspect.custom](): string {
+    return redacted;
+  }
+
+  /** A new random secret of 32 characters that passes usual complexity rules (upper, lower, digit, other). */
+  static random(): Secret {
+    return new Secret(`Aa1-${randomBytes(21).toString('base64url')}`);
+  }
+}
+
+/** Takes a credential for its owner and gives a reference that may be stored and shown. */
+export interface SecretSink {
+  put(secret: Secret): Promise<{ readonly reference: string }>;
+}
+
+/** Turns a reference from policy (`env:NAME`, `file:PATH`) into the secret; throws SecretReferenceError. */
+export type SecretResolver = (reference: string) => Secret;
+
+/** Thrown when a secret reference cannot be resolved. Names the reference and why, never a value. */
+export class SecretReferenceError extends Error {
+  readonly reference: string;
+
+  constructor(reference: string, problem: string) {
+    super(`secret reference ${reference}: ${problem}`);
+    this.name = 'SecretReferenceError';
+    this.reference = reference;
+  }
+}
+
+/** True for text that has the form of a secret reference. */
+export function isSecretReference(text: string): boolean {
+  return /^env:[A-Za-z_][A-Za-z0-9_]*$/.test(text) || /^file:.+$/.test(text);
+}
+
+/**
+ * Resolves `env:NAME` from the given environment, or `file:PATH` (one trailing line break is dropped). Pure but for
+ * the file read; safe to repeat. Throws SecretReferenceError when the form is wrong, or the value missing or empty.
+ */
+export function resolveSecret(reference: string, env: Readonly<Record<string, string | undefined>>): Secret {
+  if (!isSecretReference(reference)) {
+    // A value pasted where a reference belongs must not be echoed.
+    throw new SecretReferenceError('(not a reference)', 'expected env:NAME or file:PATH');
+  }
+  if (reference.startsWith('env:')) {
+    const value = env[reference.slice('env:'.length)];
+    if (value === undefined || value === '') {
+      throw new SecretReferenceError(reference, 'the variable is not set');
+    }
+    return new Secret(value);
+  }
+  return new Secret(readSecretFile(reference, reference.slice('file:'.length)));
+}
+
+function readSecretFile(reference: string, path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    throw new SecretReferenceError(reference, 'the file cannot be read');
+  }
+  const value = text.replace(/\r?\n$/, '');
+  if (value === '') {
+    throw new SecretReferenceError(reference, 'the file is empty');
+  }
+  return value;
+}
+
+/** A resolver bound to one environment, to be handed to connectors by a composition root. */
+export function createSecretResolver(env: Readonly<Record<string, string | undefined>>): SecretResolver {
+  return (reference) => resolveSecret(reference, env);
+}
