@@ -1,0 +1,31 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import type { Transaction } from 'kysely';
+import pg from 'pg';
+import type { Schema } from './schema.js';
+
+export type Database = Kysely<Schema>;
+/** A database or an open transaction: what repositories take. */
+export type Queryable = Kysely<Schema> | Transaction<Schema>;
+
+const TIMESTAMPTZ = 1184;
+
+/**
+ * Opens a pool. Instants come back as ISO text in UTC (never as Date), so that they compare as text and cross every boundary unchanged.
+ * The caller owns the pool and destroys it.
+ */
+export function openDatabase(url: string, options: { readonly max?: number; readonly name?: string } = {}): Database {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max ?? 10,
+    application_name: options.name ?? 'tenure',
+    types: { getTypeParser: typeParser },
+  });
+  // An idle connection that the server closed (restart, failover) must not end the process; the next query reconnects.
+  pool.on('error', () => undefined);
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  if (oid === TIMESTAMPTZ && format !== 'binary') return (value) => new Date(value).toISOString();
+  return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
+}

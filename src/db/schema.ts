@@ -1,0 +1,343 @@
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type {
+  AccountId,
+  ApplicationSlug,
+  EmploymentId,
+  FactId,
+  IdentityId,
+  Instant,
+  PlanId,
+  PolicyVersion,
+  ProcessId,
+  TransitionId,
+  VisitId,
+} from '../domain/process/ids.js';
+import type { Phase, ProcessKind, ProcessState, Tier, TransitionKind, Verdict } from '../domain/process/kinds.js';
+
+type Defaulted<T> = ColumnType<T, T | undefined, T>;
+type Json<T extends object> = JSONColumnType<T, string, string>;
+
+export interface IdentityTable {
+  identity_id: IdentityId;
+  created_at: Defaulted<Instant>;
+  generation: Generated<number>;
+  ledger_version: Generated<number>;
+  next_due_at: Instant | null;
+}
+export interface IdentityKeyTable {
+  identity_id: string;
+  wrapped: Buffer | null;
+  master_key_id: string;
+  created_at: Defaulted<Instant>;
+  destroyed_at: Instant | null;
+}
+export interface PersonKeyTable {
+  source: string;
+  key_index: Buffer;
+  identity_id: IdentityId;
+}
+export interface EmploymentTable {
+  employment_id: EmploymentId;
+  identity_id: IdentityId;
+  source: string;
+  key_index: Buffer;
+  created_at: Defaulted<Instant>;
+}
+export interface FactTable {
+  fact_id: FactId;
+  identity_id: IdentityId;
+  ledger_version: number;
+  employment_id: EmploymentId;
+  source: string;
+  source_event_id: string;
+  source_version: number;
+  corrects: string | null;
+  kind: string;
+  content_hash: string;
+  statement: Buffer;
+  recorded_at: Instant;
+}
+export interface InboxTable {
+  identity_id: IdentityId;
+  ledger_version: number;
+  urgent: Defaulted<boolean>;
+  changed_at: Defaulted<Instant>;
+  delivered_version: Defaulted<number>;
+  delivered_at: Instant | null;
+  attempts: Defaulted<number>;
+}
+/** A problem of one record: which field, what is wrong, what was expected. Never a value. */
+export interface RecordProblem {
+  readonly path: string;
+  readonly message: string;
+  readonly expected: string;
+}
+export interface HrRejectionTable {
+  rejection_id: string;
+  received_at: Defaulted<Instant>;
+  source: string;
+  source_event_id: string | null;
+  record: Buffer;
+  problems: Json<RecordProblem[]>;
+  resolved_at: Instant | null;
+  resolved_by: string | null;
+}
+export interface PolicyVersionTable {
+  version: Generated<PolicyVersion>;
+  hash: string;
+  files: Json<{ path: string; text: string }[]>;
+  created_at: Defaulted<Instant>;
+  created_by: string;
+}
+/** Codes, counts and ids only: Temporal UI's details are made from it. */
+export interface ProcessDetail {
+  readonly movedFrom?: readonly Instant[];
+  /** Operations that a mover may take away when its grace period ends: `<application>/<operation key>`. */
+  readonly revokeScope?: readonly string[];
+  readonly proven?: number;
+  readonly open?: number;
+  readonly undone?: readonly string[];
+}
+export interface ProcessTable {
+  process_id: ProcessId;
+  transition_id: TransitionId;
+  revision: number;
+  identity_id: IdentityId;
+  kind: TransitionKind;
+  process_kind: ProcessKind;
+  generation: number;
+  state: ProcessState;
+  phase: Phase | null;
+  workflow_id: string;
+  policy_version: PolicyVersion;
+  effective_at: Instant;
+  notice_at: Instant | null;
+  digest: string;
+  due_at: Instant | null;
+  blocked_on: string | null;
+  detail: Json<ProcessDetail>;
+  opened_at: Defaulted<Instant>;
+  started_at: Instant | null;
+  ended_at: Instant | null;
+  outcome: string | null;
+}
+export interface PlanTable {
+  plan_id: PlanId;
+  identity_id: IdentityId;
+  process_id: ProcessId;
+  phase: Phase;
+  policy_version: PolicyVersion;
+  hash: string;
+  body: Buffer;
+  created_at: Instant;
+}
+export interface AccountTable {
+  account_id: AccountId;
+  identity_id: IdentityId;
+  application: ApplicationSlug;
+  native_id: string;
+  login: string;
+  status: 'enabled' | 'disabled' | 'locked' | 'unknown';
+  attributes: Json<Record<string, string | number | boolean | null | string[]>>;
+  entitlements: Defaulted<string[]>;
+  archived: Defaulted<boolean>;
+  sealed: Defaulted<boolean>;
+  secret: Buffer | null;
+  created_by_process: string | null;
+  observed_at: Instant;
+  linked_at: Defaulted<Instant>;
+  unlinked_at: Instant | null;
+}
+export type VisitStatus = 'planned' | 'running' | 'settled';
+export interface VisitTable {
+  visit_id: VisitId;
+  plan_id: PlanId;
+  process_id: ProcessId;
+  identity_id: IdentityId;
+  generation: number;
+  application: ApplicationSlug;
+  phase: Phase;
+  tier: Tier | null;
+  deadline_at: Instant | null;
+  account_id: AccountId | null;
+  depends_on: Defaulted<string[]>;
+  body: Buffer;
+  status: Defaulted<VisitStatus>;
+  outcome: string | null;
+  code: string | null;
+  attempt: Defaulted<number>;
+  write_in_flight: Defaulted<boolean>;
+  write_until: Instant | null;
+  wrote_at: Instant | null;
+  first_write_at: Instant | null;
+  created_at: Defaulted<Instant>;
+  settled_at: Instant | null;
+}
+export interface VisitStepTable {
+  visit_id: VisitId;
+  operation_key: string;
+  state: 'sent' | 'applied' | 'proven' | 'by-hand' | 'skipped';
+  at: Defaulted<Instant>;
+}
+export interface NameReservationTable {
+  scope: 'user-name' | 'mail';
+  folded: string;
+  name: string;
+  identity_id: IdentityId;
+  reserved_at: Defaulted<Instant>;
+  released_at: Instant | null;
+  blocked_until: Instant | null;
+}
+export type ApprovalStatus = 'pending' | 'approved' | 'denied' | 'expired' | 'withdrawn';
+export interface ApprovalTable {
+  approval_id: string;
+  identity_id: IdentityId;
+  process_id: ProcessId;
+  entitlement_key: string;
+  approver_identity_id: IdentityId | null;
+  requested_at: Instant;
+  expires_at: Instant;
+  status: Defaulted<ApprovalStatus>;
+  decided_by: IdentityId | null;
+  decided_at: Instant | null;
+  comment: Buffer | null;
+}
+export interface DecisionTable {
+  decision_id: string;
+  identity_id: IdentityId;
+  decided_by: string;
+  decided_by_identity: IdentityId | null;
+  kind: 'approval' | 'task';
+  verdict: string;
+  comment: Buffer | null;
+  proof: Buffer | null;
+  at: Defaulted<Instant>;
+}
+export interface OperatorTaskTable {
+  task_id: string;
+  identity_id: IdentityId;
+  process_id: ProcessId;
+  visit_id: VisitId | null;
+  application: ApplicationSlug | null;
+  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire';
+  code: string;
+  attribute: string | null;
+  instructions: Buffer | null;
+  due_at: Instant | null;
+  created_at: Defaulted<Instant>;
+  status: Defaulted<'open' | 'resolved' | 'withdrawn'>;
+  resolution: 'retry' | 'skip' | 'done-by-hand' | null;
+  decision_id: string | null;
+  resolved_at: Instant | null;
+}
+export interface EvidenceTable {
+  evidence_id: string;
+  identity_id: IdentityId;
+  process_id: ProcessId | null;
+  visit_id: VisitId | null;
+  application: ApplicationSlug;
+  phase: Phase | null;
+  operation_key: string;
+  check_kind: 'state' | 'sign-in' | 'sessions' | 'absence' | 'attested';
+  road: string;
+  verdict: Verdict;
+  code: string | null;
+  seen: Buffer;
+  seen_hash: string;
+  residual: string | null;
+  residual_until: Instant | null;
+  deadline_at: Instant | null;
+  at: Instant;
+}
+export interface AuditTable {
+  identity_id: string;
+  seq: number;
+  at: Instant;
+  actor: string;
+  action: string;
+  body: Buffer;
+  prev_hash: Buffer;
+  hash: Buffer;
+}
+export interface AuditHeadTable {
+  identity_id: string;
+  seq: number;
+  hash: Buffer;
+}
+export type ApiRole = 'hr' | 'operator' | 'manager' | 'auditor' | 'admin';
+export interface ApiTokenTable {
+  token_id: string;
+  token_hash: Buffer;
+  name: string;
+  role: ApiRole;
+  identity_id: IdentityId | null;
+  created_at: Defaulted<Instant>;
+  expires_at: Instant | null;
+  revoked_at: Instant | null;
+}
+export interface IdempotencyTable {
+  token_id: string;
+  key: string;
+  request_hash: string;
+  status: number | null;
+  response: JSONColumnType<object | unknown[], string | null, string | null> | null;
+  created_at: Defaulted<Instant>;
+}
+export interface IdentityProfileTable {
+  identity_id: IdentityId;
+  display_name: Defaulted<string>;
+  user_name: string | null;
+  mail: string | null;
+  department: string | null;
+  title: string | null;
+  lifecycle: Defaulted<string>;
+  manager_identity_id: IdentityId | null;
+  search: Defaulted<string>;
+  updated_at: Defaulted<Instant>;
+}
+export interface CanaryTable {
+  application: ApplicationSlug;
+  native_id: string | null;
+  login: string;
+  secret: Buffer;
+  ready_at: Instant | null;
+}
+export interface CredentialHandoverTable {
+  handover_id: string;
+  identity_id: IdentityId;
+  application: ApplicationSlug;
+  process_id: ProcessId;
+  secret: Buffer | null;
+  created_at: Defaulted<Instant>;
+  expires_at: Instant;
+  collected_at: Instant | null;
+  collected_by: string | null;
+}
+
+export interface Schema {
+  identity: IdentityTable;
+  identity_key: IdentityKeyTable;
+  person_key: PersonKeyTable;
+  employment: EmploymentTable;
+  fact: FactTable;
+  inbox: InboxTable;
+  hr_rejection: HrRejectionTable;
+  policy_version: PolicyVersionTable;
+  process: ProcessTable;
+  plan: PlanTable;
+  account: AccountTable;
+  visit: VisitTable;
+  visit_step: VisitStepTable;
+  name_reservation: NameReservationTable;
+  approval: ApprovalTable;
+  decision: DecisionTable;
+  operator_task: OperatorTaskTable;
+  evidence: EvidenceTable;
+  audit: AuditTable;
+  audit_head: AuditHeadTable;
+  api_token: ApiTokenTable;
+  idempotency: IdempotencyTable;
+  identity_profile: IdentityProfileTable;
+  canary: CanaryTable;
+  credential_handover: CredentialHandoverTable;
+}
