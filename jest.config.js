@@ -18,5 +18,7 @@ export default {
       },
     ],
   },
+  globalSetup: './test/support/global-setup.mjs',
+  globalTeardown: './test/support/global-teardown.mjs',
   testTimeout: 60_000,
 };

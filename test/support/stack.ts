@@ -1,0 +1,193 @@
+/**
+ * One Postgres and one Temporal server for a whole jest run, shared by its workers, started when the first test asks.
+ * They end with the run (global-teardown.mjs) or soon after jest is killed (reaper.mjs).
+ */
+import { Connection } from '@temporalio/client';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import { loadConfig } from '../../src/config.js';
+import type { DatabaseUrls } from '../../src/embedded/database-roles.js';
+import { ensureDatabase, ensureRoles, loadRolePasswords, roleUrls } from '../../src/embedded/database-roles.js';
+import { databaseOsUser } from '../../src/embedded/os-user.js';
+import { installPostgres } from '../../src/embedded/postgres-binaries.js';
+import { startPostgres } from '../../src/embedded/postgres.js';
+import { freePort } from '../../src/embedded/processes.js';
+import type { ProcessMark } from '../../src/embedded/processes.js';
+import { findTemporalCli } from '../../src/embedded/temporal-cli.js';
+import type { SearchAttributes } from '../../src/embedded/temporal.js';
+import { ensureNamespace, startTemporal } from '../../src/embedded/temporal.js';
+
+const template = 'tenure_template';
+const sourceFolder = fileURLToPath(new URL('../../src/', import.meta.url));
+const reaperProgram = fileURLToPath(new URL('./reaper.mjs', import.meta.url));
+
+export interface TestDatabase extends DatabaseUrls {
+  readonly name: string;
+  /** Superuser on this database: for peeking and for planting what no role may do. */
+  readonly admin: string;
+  /** Cuts all sessions and removes the database. Safe to repeat. */
+  drop(): Promise<void>;
+}
+
+export interface TestNamespace {
+  readonly address: string;
+  readonly namespace: string;
+}
+
+/** Address of the run's Postgres superuser; starts the server on first use (about 2 s). */
+export async function acquirePostgres(): Promise<{ readonly adminUrl: string }> {
+  return once('postgres', async (folder) => {
+    const config = loadConfig();
+    const user = await databaseOsUser();
+    const server = await startPostgres({
+      binaries: await installPostgres([config.cacheDir, '/var/cache/tenure', join(folder, 'cache')], user),
+      folder: join(folder, 'postgres'),
+      port: await freePort(),
+      logFile: join(folder, 'postgres.log'),
+      user,
+      durable: false,
+      onSpawn: (mark) => recordMark(folder, 'postgres', mark),
+    });
+    return { adminUrl: server.adminUrl };
+  });
+}
+
+/** Address of the run's Temporal server (in memory, time skipping allowed); starts it on first use (about 2 s). */
+export async function acquireTemporal(): Promise<{ readonly address: string }> {
+  return once('temporal', async (folder) => {
+    const config = loadConfig();
+    const server = await startTemporal({
+      program: await findTemporalCli({ ...config.temporal.embedded, cacheDir: config.cacheDir }),
+      port: await freePort(),
+      uiPort: undefined,
+      logFile: join(folder, 'temporal.log'),
+      databaseFile: undefined,
+      timeSkipping: true,
+      onSpawn: (mark) => recordMark(folder, 'temporal', mark),
+    });
+    return { address: server.address };
+  });
+}
+
+/** A migrated database of one's own; migrations run once per jest run, the rest are copies. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { adminUrl } = await acquirePostgres();
+  await once('template', async () => {
+    const passwords = await loadRolePasswords(passwordFile());
+    await ensureRoles(adminUrl, passwords);
+    await ensureDatabase(adminUrl, template);
+    await migrateIfPresent(roleUrls(adminUrl, template, passwords).owner);
+    return {};
+  });
+  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  await createCopy(adminUrl, name);
+  const admin = new URL(adminUrl);
+  admin.pathname = `/${name}`;
+  const urls = roleUrls(adminUrl, name, await loadRolePasswords(passwordFile()));
+  return { ...urls, name, admin: admin.href, drop: () => dropDatabase(adminUrl, name) };
+}
+
+/** A Temporal namespace of one's own that knows the given search attributes. */
+export async function createTestNamespace(attributes: SearchAttributes = {}): Promise<TestNamespace> {
+  const { address } = await acquireTemporal();
+  const namespace = `test-${randomUUID()}`;
+  const connection = await Connection.connect({ address });
+  try {
+    await ensureNamespace(connection, namespace, attributes, 1);
+  } finally {
+    await connection.close();
+  }
+  return { address, namespace };
+}
+
+/** Does the work in the first worker that asks and gives all others its result, or its failure. */
+async function once<Result extends object>(name: string, work: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = runFolder();
+  const file = join(folder, `${name}.json`);
+  if (!existsSync(file) && isFirst(join(folder, `${name}.lock`))) {
+    startReaper(folder);
+    const outcome = await work(folder).then(
+      (result) => ({ result }),
+      (error: unknown) => ({
+        failure: error instanceof Error ? `${error.message}\n${error.stack ?? ''}` : String(error),
+      }),
+    );
+    writeFileSync(`${file}.partial`, JSON.stringify(outcome), { mode: 0o600 });
+    renameSync(`${file}.partial`, file);
+  }
+  for (let waited = 0; !existsSync(file); waited += 50) {
+    if (waited > 300_000) throw new Error(`the test run's ${name} did not come up`);
+    await delay(50);
+  }
+  const outcome = JSON.parse(readFileSync(file, 'utf8')) as { readonly result?: Result; readonly failure?: string };
+  if (outcome.result === undefined) throw new Error(`the test run's ${name} failed: ${outcome.failure ?? ''}`);
+  return outcome.result;
+}
+
+function isFirst(lock: string): boolean {
+  try {
+    mkdirSync(lock);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function startReaper(folder: string): void {
+  const owner = process.env['TENURE_TEST_OWNER'];
+  if (owner === undefined || !isFirst(join(folder, 'reaper.lock'))) return;
+  const [pid = '', ...start] = owner.split(' ');
+  const args = [reaperProgram, folder, pid, start.join(' ')];
+  spawn(process.execPath, args, { detached: true, stdio: 'ignore', env: { PATH: process.env['PATH'] } }).unref();
+}
+
+function recordMark(folder: string, name: string, mark: ProcessMark): Promise<void> {
+  writeFileSync(join(folder, `${name}.mark.json`), JSON.stringify(mark));
+  return Promise.resolve();
+}
+
+function runFolder(): string {
+  const folder = process.env['TENURE_TEST_RUN'];
+  if (folder === undefined) throw new Error('TENURE_TEST_RUN is not set: run tests with the project’s jest.config.js');
+  return folder;
+}
+
+function passwordFile(): string {
+  return join(runFolder(), 'roles.json');
+}
+
+async function migrateIfPresent(ownerUrl: string): Promise<void> {
+  const path = ['migrate.ts', 'migrate.js']
+    .map((name) => join(sourceFolder, 'db', name))
+    .find((each) => existsSync(each));
+  if (path === undefined) return;
+  const { migrate } = (await import(path)) as { readonly migrate: (ownerUrl: string) => Promise<unknown> };
+  await migrate(ownerUrl);
+}
+
+/** Postgres copies a template only while nobody is connected to it; another copy in progress is waited for. */
+async function createCopy(adminUrl: string, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ensureDatabase(adminUrl, name, template);
+    } catch (error) {
+      if (attempt === 50 || !(error instanceof Error) || !error.message.includes('being accessed')) throw error;
+      await delay(100);
+    }
+  }
+}
+
+async function dropDatabase(adminUrl: string, name: string): Promise<void> {
+  const client = new Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    await client.query(`drop database if exists ${client.escapeIdentifier(name)} with (force)`);
+  } finally {
+    await client.end();
+  }
+}
