@@ -11,8 +11,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { loadConfig } from '../../src/config.js';
-import type { DatabaseUrls } from '../../src/embedded/database-roles.js';
-import { ensureDatabase, ensureRoles, loadRolePasswords, roleUrls } from '../../src/embedded/database-roles.js';
+import type { DatabaseRole } from '../../src/config.js';
+import { migrate, prepareDatabase } from '../../src/db/migrate.js';
+import { loadRolePasswords } from '../../src/embedded/database-roles.js';
 import { databaseOsUser } from '../../src/embedded/os-user.js';
 import { installPostgres } from '../../src/embedded/postgres-binaries.js';
 import { startPostgres } from '../../src/embedded/postgres.js';
@@ -23,10 +24,9 @@ import type { SearchAttributes } from '../../src/embedded/temporal.js';
 import { ensureNamespace, startTemporal } from '../../src/embedded/temporal.js';
 
 const template = 'tenure_template';
-const sourceFolder = fileURLToPath(new URL('../../src/', import.meta.url));
 const reaperProgram = fileURLToPath(new URL('./reaper.mjs', import.meta.url));
 
-export interface TestDatabase extends DatabaseUrls {
+export interface TestDatabase extends Readonly<Record<DatabaseRole, string>> {
   readonly name: string;
   /** Superuser on this database: for peeking and for planting what no role may do. */
   readonly admin: string;
@@ -77,19 +77,23 @@ export async function acquireTemporal(): Promise<{ readonly address: string }> {
 /** A migrated database of one's own; migrations run once per jest run, the rest are copies. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { adminUrl } = await acquirePostgres();
-  await once('template', async () => {
-    const passwords = await loadRolePasswords(passwordFile());
-    await ensureRoles(adminUrl, passwords);
-    await ensureDatabase(adminUrl, template);
-    await migrateIfPresent(roleUrls(adminUrl, template, passwords).owner);
-    return {};
+  const roles = await once('template', async (folder) => {
+    const passwords = await loadRolePasswords(join(folder, 'roles.json'));
+    const urls = await prepareDatabase({ adminUrl, database: template, passwords });
+    await migrate(urls.owner);
+    return urls;
   });
   const name = `test_${randomUUID().replaceAll('-', '')}`;
-  await createCopy(adminUrl, name);
-  const admin = new URL(adminUrl);
-  admin.pathname = `/${name}`;
-  const urls = roleUrls(adminUrl, name, await loadRolePasswords(passwordFile()));
-  return { ...urls, name, admin: admin.href, drop: () => dropDatabase(adminUrl, name) };
+  await copyTemplate(adminUrl, name);
+  const on = (url: string) => withDatabase(url, name);
+  return {
+    name,
+    owner: on(roles.owner),
+    app: on(roles.app),
+    auditor: on(roles.auditor),
+    admin: on(adminUrl),
+    drop: () => execute(adminUrl, `drop database if exists ${name} with (force)`),
+  };
 }
 
 /** A Temporal namespace of one's own that knows the given search attributes. */
@@ -157,36 +161,29 @@ function runFolder(): string {
   return folder;
 }
 
-function passwordFile(): string {
-  return join(runFolder(), 'roles.json');
-}
-
-async function migrateIfPresent(ownerUrl: string): Promise<void> {
-  const path = ['migrate.ts', 'migrate.js']
-    .map((name) => join(sourceFolder, 'db', name))
-    .find((each) => existsSync(each));
-  if (path === undefined) return;
-  const { migrate } = (await import(path)) as { readonly migrate: (ownerUrl: string) => Promise<unknown> };
-  await migrate(ownerUrl);
+function withDatabase(url: string, database: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${database}`;
+  return changed.href;
 }
 
 /** Postgres copies a template only while nobody is connected to it; another copy in progress is waited for. */
-async function createCopy(adminUrl: string, name: string): Promise<void> {
+async function copyTemplate(adminUrl: string, name: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ensureDatabase(adminUrl, name, template);
+      return await execute(adminUrl, `create database ${name} owner tenure_owner template ${template}`);
     } catch (error) {
-      if (attempt === 50 || !(error instanceof Error) || !error.message.includes('being accessed')) throw error;
+      if (attempt === 100 || !(error instanceof Error) || !error.message.includes('being accessed')) throw error;
       await delay(100);
     }
   }
 }
 
-async function dropDatabase(adminUrl: string, name: string): Promise<void> {
-  const client = new Client({ connectionString: adminUrl });
+async function execute(connectionString: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString });
   await client.connect();
   try {
-    await client.query(`drop database if exists ${client.escapeIdentifier(name)} with (force)`);
+    await client.query(statement);
   } finally {
     await client.end();
   }
