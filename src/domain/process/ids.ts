@@ -24,9 +24,7 @@ export type LocalDate = Brand<string, 'LocalDate'>;
 export type ZoneId = Brand<string, 'ZoneId'>;
 
 /** Names a value as a branded one. The only place where a brand is put on without a check. */
-export function brand<T extends Brand<string | number, string>>(
-  value: T extends Brand<infer U, string> ? U : never,
-): T {
+export function brand<T extends string | number>(value: T extends string ? string : number): T {
   return value as unknown as T;
 }
 
