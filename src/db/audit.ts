@@ -49,11 +49,7 @@ export async function appendAudit(trx: Queryable, keys: KeyRing, entry: AuditEnt
     .insertInto('audit')
     .values({ ...row, hash })
     .execute();
-  await trx
-    .updateTable('audit_head')
-    .set({ seq: row.seq, hash })
-    .where('identity_id', '=', entry.identityId)
-    .execute();
+  await trx.updateTable('audit_head').set({ seq: row.seq, hash }).where('identity_id', '=', entry.identityId).execute();
 }
 
 /** One break of a chain: which identity, at which sequence, and what is wrong. */
@@ -86,7 +82,8 @@ export async function verifyAudit(db: Database, only?: IdentityId): Promise<Audi
     if (position === undefined) return;
     const head = open.get(position.identityId);
     open.delete(position.identityId);
-    if (head === undefined) problems.push({ identityId: position.identityId, seq: position.seq, problem: 'head-missing' });
+    if (head === undefined)
+      problems.push({ identityId: position.identityId, seq: position.seq, problem: 'head-missing' });
     else if (head.seq !== position.seq || !head.hash.equals(position.hash))
       problems.push({ identityId: position.identityId, seq: position.seq, problem: 'cut-off' });
   };

@@ -60,7 +60,12 @@ export class KeyRing {
   }
 
   /** Decrypts; undefined when the person was erased. Throws when the ciphertext was changed or moved. */
-  async decryptFor(db: Queryable, identityId: IdentityId, context: string, ciphertext: Buffer): Promise<Json | undefined> {
+  async decryptFor(
+    db: Queryable,
+    identityId: IdentityId,
+    context: string,
+    ciphertext: Buffer,
+  ): Promise<Json | undefined> {
     const key = await this.#keyOf(db, identityId);
     if (key === undefined) return undefined;
     return JSON.parse(open(key, `${identityId}/${context}`, ciphertext).toString()) as Json;

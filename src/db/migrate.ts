@@ -26,9 +26,9 @@ export async function prepareDatabase(input: {
     for (const key of ['owner', 'app', 'auditor'] as const) {
       await ensureRole(admin, ROLES[key], input.passwords[key]);
     }
-    const exists = await sql<{ one: number }>`select 1 as one from pg_database where datname = ${input.database}`.execute(
-      admin,
-    );
+    const exists = await sql<{
+      one: number;
+    }>`select 1 as one from pg_database where datname = ${input.database}`.execute(admin);
     if (exists.rows.length === 0) {
       await sql`create database ${sql.id(input.database)} owner ${sql.id(ROLES.owner)}`.execute(admin);
     }
@@ -69,5 +69,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
 }
 
 function open(url: string): Kysely<unknown> {
-  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 1 }) }) });
+  return new Kysely<unknown>({
+    dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url, max: 1 }) }),
+  });
 }

@@ -82,7 +82,11 @@ export const progressQuery = defineQuery<Progress>('progress');
 /** What a plan looks like to a workflow: ids and slugs only. */
 export interface PlannedPhase {
   readonly planId: PlanId;
-  readonly visits: readonly { readonly visitId: VisitId; readonly application: string; readonly dependsOn: readonly string[] }[];
+  readonly visits: readonly {
+    readonly visitId: VisitId;
+    readonly application: string;
+    readonly dependsOn: readonly string[];
+  }[];
 }
 
 /** Search attributes of every Tenure workflow (typed; opaque values only). */

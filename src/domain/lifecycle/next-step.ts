@@ -30,6 +30,8 @@ export type Step =
       readonly kind: TransitionKind;
       readonly cut: boolean;
     }
+  /** Due, but carried out by another process that opens now; it gets a finished row of its own. */
+  | { readonly do: 'coalesce'; readonly transition: Transition; readonly revision: number; readonly into: TransitionId }
   /** The transition of a living process changed: it reads its row again. */
   | { readonly do: 'amend'; readonly processId: ProcessId; readonly transition: Transition }
   /** The transition is gone and the process has done nothing yet, or a cut takes its place. */
@@ -56,34 +58,60 @@ export interface QueueInput {
  * and cancels the others behind it.
  */
 export function nextSteps(input: QueueInput): NextSteps {
-  const steps: Step[] = [];
   const latest = latestByTransition(input.processes);
-  let isQueueHeld = input.processes.some((row) => row.state === 'running' && !row.isWaiting);
+  const changes: Step[] = [];
+  const due: Opening[] = [];
   let nextDueAt: Instant | undefined;
-  let isCutOpening = false;
 
   for (const transition of input.transitions) {
     const row = latest.get(transition.id);
     if (row !== undefined && isAlive(row)) {
       const change = changeOf(row, transition);
-      if (change !== undefined) steps.push(change);
+      if (change !== undefined) changes.push(change);
       continue;
     }
-    const open = openingOf(transition, row);
-    if (open === undefined) continue;
+    const opening = openingOf(transition, row);
+    if (opening === undefined) continue;
     const beginsAt = input.beginsAt(transition);
     if (beginsAt > input.now) {
       if (nextDueAt === undefined || beginsAt < nextDueAt) nextDueAt = beginsAt;
       continue;
     }
-    const cut = open.kind === 'leaver' && transition.status === 'standing' && transition.effectiveAt <= input.now;
-    if (!cut && isQueueHeld) continue;
-    steps.push({ ...open, transition, cut });
-    isQueueHeld = true;
-    isCutOpening ||= cut;
+    const cut = opening.kind === 'leaver' && transition.status === 'standing' && transition.effectiveAt <= input.now;
+    due.push({ ...opening, transition, cut });
   }
-  if (isCutOpening) steps.push(...cancelBehindCut(input.processes, steps));
+  const steps = [...changes, ...openings(due, input.processes)];
   return nextDueAt === undefined ? { steps } : { steps, nextDueAt };
+}
+
+type Opening = Extract<Step, { do: 'open' }>;
+
+/**
+ * Which of the due transitions open a process. Cuts always do, and take in whatever came due before them and never ran; else the first one does when
+ * the queue is free, and takes in the movers behind it: plans are made from the state now, so one process carries all of them out (edge case 52).
+ */
+function openings(due: readonly Opening[], processes: readonly ProcessRow[]): readonly Step[] {
+  const lastCut = due.findLastIndex((opening) => opening.cut);
+  if (lastCut >= 0) {
+    const cuts = due.filter((opening) => opening.cut);
+    const into = cuts.at(-1)?.transition.id;
+    const swallowed = due.slice(0, lastCut).filter((opening) => !opening.cut && opening.processKind !== 'operator');
+    return [...cuts, ...swallowed.map((opening) => coalesced(opening, into)), ...cancelBehindCut(processes, cuts)];
+  }
+  if (processes.some((row) => row.state === 'running' && !row.isWaiting)) return [];
+  const [first, ...rest] = due;
+  if (first === undefined) return [];
+  const movers = first.processKind === 'operator' ? [] : rest.filter((opening) => opening.processKind === 'mover');
+  return [first, ...movers.map((opening) => coalesced(opening, first.transition.id))];
+}
+
+function coalesced(opening: Opening, into: TransitionId | undefined): Step {
+  return {
+    do: 'coalesce',
+    transition: opening.transition,
+    revision: opening.revision,
+    into: into ?? opening.transition.id,
+  };
 }
 
 function latestByTransition(rows: readonly ProcessRow[]): Map<TransitionId, ProcessRow> {
@@ -130,8 +158,8 @@ function openingOf(
   return undefined;
 }
 
-function cancelBehindCut(rows: readonly ProcessRow[], opened: readonly Step[]): readonly Step[] {
-  const reopened = new Set(opened.flatMap((step) => (step.do === 'open' ? [step.transition.id] : [])));
+function cancelBehindCut(rows: readonly ProcessRow[], opened: readonly Opening[]): readonly Step[] {
+  const reopened = new Set(opened.map((step) => step.transition.id));
   return rows
     .filter((row) => row.state === 'running' && row.processKind !== 'leaver' && !reopened.has(row.transitionId))
     .map((row) => ({ do: 'cancel', processId: row.processId, why: 'cut' }) as const);
