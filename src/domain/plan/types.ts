@@ -1,4 +1,4 @@
-import type { AccountId, ApplicationSlug, Instant, PolicyVersion } from '../process/ids.js';
+import type { AccountId, ApplicationSlug, EmploymentId, Instant, PolicyVersion } from '../process/ids.js';
 import type { OperationKind, Phase, Tier } from '../process/kinds.js';
 import type { FulfilmentMode } from '../policy/types.js';
 
@@ -11,6 +11,21 @@ export interface Reason {
   readonly rule: string;
   readonly factIds: readonly string[];
   readonly origin?: 'birthright' | 'request' | 'manual';
+}
+
+/** A role or entitlement given to an identity by request or by hand, beside what policy derives. */
+export interface Assignment {
+  readonly assignmentId: string;
+  /** Either a role ... */
+  readonly role?: string;
+  /** ... or an application, with or without an entitlement. */
+  readonly application?: ApplicationSlug;
+  readonly entitlement?: string;
+  readonly origin: 'request' | 'manual';
+  readonly validFrom: Instant;
+  readonly validUntil?: Instant;
+  /** Ends with this employment; without it, with the last one. */
+  readonly employmentId?: EmploymentId;
 }
 
 export interface DesiredEntitlement {
@@ -44,6 +59,10 @@ export interface ActualAccount {
   readonly archived: boolean;
   /** Sealed by a cut: the secret is one that only Tenure holds. */
   readonly sealed: boolean;
+  /** The last write that disabled it was ours: only then may a mover enable it again (an administrator's override is respected). */
+  readonly disabledByTenure?: boolean;
+  /** Made by the process that plans now: it gets the first credential, and an undo deletes it. */
+  readonly createdHere?: boolean;
 }
 
 export interface AttributeDifference {
@@ -63,8 +82,19 @@ export interface Operation {
   readonly login?: string;
   readonly enabled?: boolean;
   readonly reasons: readonly Reason[];
-  /** Waits for this approval (entitlement key) before it may run. */
+  /** Waits for the approval named by `approvalKey` before it may run. False again once that is given. */
   readonly needsApproval: boolean;
+  /** `<application>[/<entitlement>]`; present on every operation that grants something sensitive, approved or not. */
+  readonly approvalKey?: string;
+  /** Kind `manual`: what a person is asked to do, in order. */
+  readonly steps?: readonly Operation[];
+}
+
+/** What was left out of a plan, and why: a denied approval. */
+export interface DroppedOperation {
+  readonly application: ApplicationSlug;
+  readonly key: string;
+  readonly reason: 'approval-denied';
 }
 
 /** All that happens to one person's account in one application in one phase (design D15). */
@@ -84,5 +114,7 @@ export interface Plan {
   /** Instant for which the desired state was computed. */
   readonly desiredAt: Instant;
   readonly visits: readonly PlannedVisit[];
+  readonly dropped: readonly DroppedOperation[];
+  /** SHA-256 over phase, policy hash, visits and what was dropped; instants do not count, so the same work has the same hash. */
   readonly hash: string;
 }

@@ -1,4 +1,5 @@
 import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
+import type { AttributeValue } from '../plan/types.js';
 import type { Tier } from '../process/kinds.js';
 
 /** How an application is fulfilled: written by Tenure, created by the first sign-in, or by a person's hands. */
@@ -6,7 +7,7 @@ export type FulfilmentMode = 'sync' | 'jit' | 'manual';
 export type Criticality = 'critical' | 'standard' | 'low';
 /** What archive means at an application (seed: Tier 4). `none` leaves the disabled account where it is. */
 export type ArchiveAction = 'none' | 'archive' | 'disable-only';
-export type DeleteAction = 'none' | 'delete' | 'anonymise';
+export type DeleteAction = 'none' | 'delete';
 
 /** A CEL expression with the place it came from, so that an error can name file and line. */
 export interface Expression {
@@ -97,6 +98,65 @@ export interface Policy {
   readonly roles: readonly RolePolicy[];
   readonly lifecycle: LifecyclePolicy;
 }
+
+/** Text values that an expression reads. A value that HR never stated, or cleared, reads as empty text. */
+export type ExpressionFields = Readonly<Record<string, string>>;
+
+/** What expressions see. All text; see docs/policy.md for the fields. */
+export interface RuleContext {
+  readonly person: ExpressionFields & { readonly custom: ExpressionFields };
+  readonly employment: ExpressionFields & { readonly custom: ExpressionFields };
+}
+
+export interface MappingContext extends RuleContext {
+  readonly account: { readonly userName: string; readonly mail: string };
+  readonly manager: {
+    readonly userName: string;
+    readonly mail: string;
+    readonly displayName: string;
+    readonly nativeId: string;
+  };
+  /**
+   * How a field came to be empty: `cleared` (HR said null), `missing` (never stated). Names as in the expression, e.g. `person.workPhone`.
+   * Decides whether an empty result clears the attribute or leaves it alone (edge case 48).
+   */
+  readonly empty: ReadonlyMap<string, 'cleared' | 'missing'>;
+}
+
+export interface NameContext {
+  readonly given: string;
+  readonly family: string;
+  readonly middle: string;
+  readonly preferred: string;
+  readonly givenInitial: string;
+  readonly familyInitial: string;
+}
+
+/** The checked expressions of a policy, ready to run. Each throws PolicyEvaluationError, whose text holds no value. */
+export interface PolicyEvaluators {
+  /** True when the role's birthright rule holds. False for a role without a rule. */
+  roleHolds(role: string, context: RuleContext): boolean;
+  login(application: ApplicationSlug, context: MappingContext): string;
+  /** Managed attributes only: an absent name means "leave as it is at the target", null means "clear". */
+  attributes(application: ApplicationSlug, context: MappingContext): Readonly<Record<string, AttributeValue>>;
+  /** User name by pattern `index` with counter `n`, before limits are applied. */
+  userName(index: number, name: NameContext, n: number): string;
+  /** Whether pattern `index` reads the counter; one that does not gives one candidate only. */
+  usesCounter(index: number): boolean;
+}
+
+/** Policy plus its evaluators; rebuilt from the stored source text by `compilePolicy`, never serialised. */
+export interface CompiledPolicy extends Policy {
+  readonly files: readonly PolicyFile[];
+  readonly evaluate: PolicyEvaluators;
+}
+
+/** One source file; `path` relative to the policy folder with forward slashes, e.g. `applications/erp.yaml`. */
+export interface PolicyFile {
+  readonly path: string;
+  readonly text: string;
+}
+export type PolicyFiles = readonly PolicyFile[];
 
 /** A finding of `tenure policy check`: what is wrong, where, and what was expected. */
 export interface PolicyProblem {

@@ -1,0 +1,178 @@
+import { brand } from '../process/ids.js';
+import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
+import { canonicalHash } from '../plan/canonical.js';
+import { createEvaluators } from './evaluators.js';
+import type { PolicyExpressions } from './evaluators.js';
+import { checkExpression, createEnvironments } from './expressions.js';
+import type { CheckedExpression, ExpressionEnvironments, ExpressionUse } from './expressions.js';
+import { crossCheck } from './cross-check.js';
+import type { ConfigCheck } from './cross-check.js';
+import { readPolicyFiles } from './read-files.js';
+import type { SourcedFile } from './read-files.js';
+import { durationMs } from './schemas.js';
+import type { ApplicationFile, LifecycleFile, RoleFile } from './schemas.js';
+import type {
+  ApplicationPolicy,
+  CompiledPolicy,
+  Expression,
+  LifecyclePolicy,
+  PolicyFiles,
+  PolicyProblem,
+  RolePolicy,
+} from './types.js';
+import type { YamlPath } from './yaml-source.js';
+
+export interface CompileOptions {
+  /** Row version in the database; 0 for a policy that is not stored. */
+  readonly version?: PolicyVersion;
+  /** Connector kind -> check of its configuration (messages by path). Without it connector configurations are not checked. */
+  readonly connectors?: ReadonlyMap<string, ConfigCheck>;
+}
+
+export type CompileResult =
+  | { readonly ok: true; readonly policy: CompiledPolicy }
+  | { readonly ok: false; readonly problems: readonly PolicyProblem[] };
+
+/**
+ * Checks and compiles a policy from its source text: YAML, schemas, references, secrets, CEL types. Never throws for bad input; all problems are
+ * returned at once, each with file, line, expression and what was expected. Pure: the same files give the same policy and hash.
+ */
+export function compilePolicy(files: PolicyFiles, options: CompileOptions = {}): CompileResult {
+  const read = readPolicyFiles(files);
+  const problems: PolicyProblem[] = [...read.problems, ...crossCheck(read, options.connectors)];
+  const compiler = new ExpressionCompiler(problems);
+  const applications = read.applications.map((file) => compiler.application(file));
+  const roles = read.roles.map((file) => compiler.role(file));
+  const lifecycle = read.lifecycle ? compiler.lifecycle(read.lifecycle) : undefined;
+  if (problems.length > 0 || !lifecycle) {
+    return { ok: false, problems: sortProblems(problems) };
+  }
+  const bySlug = <T extends { slug: string }>(a: T, b: T): number => (a.slug < b.slug ? -1 : 1);
+  const policy: CompiledPolicy = {
+    version: options.version ?? brand<PolicyVersion>(0),
+    hash: policyHash(files),
+    applications: [...applications].sort(bySlug),
+    roles: [...roles].sort(bySlug),
+    lifecycle,
+    files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)),
+    evaluate: createEvaluators(compiler.expressions),
+  };
+  return { ok: true, policy };
+}
+
+/** Hash over paths and contents of the source files, whatever their order. */
+export function policyHash(files: PolicyFiles): string {
+  return canonicalHash(Object.fromEntries(files.map((file) => [file.path, file.text])));
+}
+
+function sortProblems(problems: readonly PolicyProblem[]): readonly PolicyProblem[] {
+  return [...problems].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
+}
+
+/** Turns checked files into policy objects and collects their expressions on the way. */
+class ExpressionCompiler {
+  readonly #environments: ExpressionEnvironments = createEnvironments();
+  readonly #problems: PolicyProblem[];
+  readonly expressions = {
+    rules: new Map<string, CheckedExpression>(),
+    logins: new Map<string, CheckedExpression>(),
+    attributes: new Map<string, Map<string, CheckedExpression>>(),
+    userNames: [] as CheckedExpression[],
+  } satisfies PolicyExpressions;
+
+  constructor(problems: PolicyProblem[]) {
+    this.#problems = problems;
+  }
+
+  application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
+    const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...rest } = file.value;
+    this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
+    const mappings = new Map<string, CheckedExpression>();
+    for (const [name, source] of Object.entries(attributes)) {
+      this.#check(file, 'attribute', ['attributes', name], source, (checked) => mappings.set(name, checked));
+    }
+    this.expressions.attributes.set(slug, mappings);
+    return {
+      ...rest,
+      slug: brand<ApplicationSlug>(slug),
+      dependsOn: dependsOn.map((other) => brand<ApplicationSlug>(other)),
+      login: expressionAt(file, ['login'], login),
+      attributes: Object.fromEntries(
+        Object.entries(attributes).map(([name, source]) => [name, expressionAt(file, ['attributes', name], source)]),
+      ),
+      settleMs: durationMs(settle),
+      sweepTimeoutMs: durationMs(sweepTimeout),
+      ...(canaryLogin === undefined ? {} : { canaryLogin }),
+      ...(instructions === undefined ? {} : { instructions }),
+    };
+  }
+
+  role(file: SourcedFile<RoleFile>): RolePolicy {
+    const { slug, name, when, cutAtNotice, grants } = file.value;
+    if (when !== undefined) {
+      this.#check(file, 'rule', ['when'], when, (checked) => this.expressions.rules.set(slug, checked));
+    }
+    return {
+      slug,
+      name,
+      cutAtNotice,
+      ...(when === undefined ? {} : { when: expressionAt(file, ['when'], when) }),
+      grants: grants.map(({ application, entitlement, sensitive }) => ({
+        application: brand<ApplicationSlug>(application),
+        sensitive,
+        ...(entitlement === undefined ? {} : { entitlement }),
+      })),
+    };
+  }
+
+  lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
+    const { tiers, visitPatience, recutSettle, userNames, ...rest } = file.value;
+    const path = (index: number): YamlPath => ['userNames', 'patterns', index];
+    userNames.patterns.forEach((source, index) => {
+      this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
+    });
+    const deadline = (text: string) => ({ deadlineMs: durationMs(text) });
+    return {
+      ...rest,
+      tiers: {
+        T1: deadline(tiers.T1.deadline),
+        T2: deadline(tiers.T2.deadline),
+        T3: deadline(tiers.T3.deadline),
+        T4: deadline(tiers.T4.deadline),
+      },
+      visitPatienceMs: durationMs(visitPatience),
+      recutSettleMs: durationMs(recutSettle),
+      userNames: {
+        ...userNames,
+        patterns: userNames.patterns.map((source, index) => expressionAt(file, path(index), source)),
+      },
+    };
+  }
+
+  #check(
+    file: SourcedFile<unknown>,
+    use: ExpressionUse,
+    path: YamlPath,
+    source: string,
+    keep: (checked: CheckedExpression) => void,
+  ): void {
+    const result = checkExpression(this.#environments, use, expressionAt(file, path, source));
+    if (result.ok) {
+      keep(result.checked);
+      return;
+    }
+    const { message, expected, offset } = result.finding;
+    this.#problems.push({
+      file: file.source.path,
+      line: file.source.lineInText(path, offset),
+      path: path.join('.'),
+      expression: source,
+      message,
+      expected,
+    });
+  }
+}
+
+function expressionAt(file: SourcedFile<unknown>, path: YamlPath, source: string): Expression {
+  return { source, file: file.source.path, line: file.source.lineInText(path, 0) };
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod';
+
+const slug = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,40}$/)
+  .describe('Lower-case letters, digits and hyphens, starting with a letter.');
+const expression = z.string().min(1).describe('CEL expression, see docs/policy.md for the fields it can read.');
+const duration = z
+  .string()
+  .regex(/^[0-9]+(ms|s|m|h|d)$/)
+  .describe('A whole number with a unit: ms, s, m, h or d, e.g. 60s.');
+const days = z.int().min(0).max(36_500);
+
+export const applicationSchema = z
+  .strictObject({
+    slug,
+    name: z.string().min(1),
+    connector: z.string().min(1).describe('Connector kind, e.g. scim, sql, manual.'),
+    config: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe("Checked by the connector's own schema. Secrets by reference only: env:NAME or file:PATH."),
+    mode: z
+      .enum(['sync', 'jit', 'manual'])
+      .default('sync')
+      .describe('sync: written by Tenure. jit: made by the first sign-in. manual: done by a person.'),
+    criticality: z.enum(['critical', 'standard', 'low']).default('standard'),
+    dependsOn: z.array(slug).default([]).describe('Applications whose account must stand first.'),
+    login: expression,
+    attributes: z.record(z.string().min(1), expression).default({}).describe('Target attribute: CEL expression.'),
+    limits: z.record(z.string(), z.int().min(1)).default({}).describe('Length limits at the target, e.g. login: 20.'),
+    correlation: z
+      .strictObject({ strong: z.array(z.string()).default([]), weak: z.array(z.string()).default([]) })
+      .default({ strong: [], weak: [] })
+      .describe('Mapped attributes (or login) that recognise an existing account: strong adopts, weak asks a person.'),
+    archive: z.enum(['none', 'archive', 'disable-only']).default('none'),
+    delete: z.enum(['none', 'delete']).default('none'),
+    preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
+    canaryLogin: z.string().min(1).optional().describe('Account that must still sign in for a negative probe to count.'),
+    instructions: z.string().optional().describe('For the person who does it by hand; {name} is replaced by an attribute.'),
+    settle: duration.default('0s').describe('How long a read may lag behind a write.'),
+    sweepTimeout: duration.default('5s').describe('How long a visit may stay inside a sweep.'),
+  })
+  .describe('One application of a Tenure policy.');
+
+export const roleSchema = z
+  .strictObject({
+    slug,
+    name: z.string().min(1),
+    when: expression.optional().describe('Birthright rule, boolean CEL. Without it the role is only assigned.'),
+    cutAtNotice: z.boolean().default(false).describe('Taken away as soon as notice is given.'),
+    grants: z
+      .array(
+        z.strictObject({
+          application: slug,
+          entitlement: z.string().min(1).optional().describe('Without it: the account alone.'),
+          sensitive: z.boolean().default(false).describe('Needs an approval first.'),
+        }),
+      )
+      .min(1),
+  })
+  .describe('One role of a Tenure policy.');
+
+const tier = z.strictObject({ deadline: duration });
+
+export const lifecycleSchema = z
+  .strictObject({
+    leadTimeDays: days.describe('How long before the start accounts are made, disabled.'),
+    moverGraceDays: days.describe('How long old access stays after a move; 0 = not at all.'),
+    tiers: z.strictObject({ T1: tier, T2: tier, T3: tier, T4: tier }),
+    archiveAfterDays: days,
+    deleteAfterDays: days,
+    approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.enum(['deny', 'escalate']) }),
+    visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
+    recutSettle: duration.describe('Wait before a cut is probed again when an older write was in flight.'),
+    userNames: z.strictObject({
+      patterns: z.array(expression).min(1).describe('CEL over name.* and n, tried in order; n counts from 2.'),
+      maxLength: z.int().min(4).max(256),
+      reuseAfterYears: z.int().min(0).max(100).describe('A former user name or address is not given away earlier.'),
+      mailDomain: z.string().regex(/^[a-z0-9-]+(\.[a-z0-9-]+)+$/),
+      transliteration: z
+        .record(z.string().regex(/^([a-z]{2,3}(-[A-Za-z0-9]+)*|default)$/), z.record(z.string().min(1), z.string()))
+        .default({})
+        .describe('Locale (or "default"): character: replacement, applied before the general tables.'),
+    }),
+  })
+  .describe("The lifecycle rules of a Tenure policy: times, tiers, approvals, user names.");
+
+export type ApplicationFile = z.output<typeof applicationSchema>;
+export type RoleFile = z.output<typeof roleSchema>;
+export type LifecycleFile = z.output<typeof lifecycleSchema>;
+
+export const POLICY_FILE_KINDS = ['application', 'role', 'lifecycle'] as const;
+export type PolicyFileKind = (typeof POLICY_FILE_KINDS)[number];
+
+export const POLICY_SCHEMAS: Readonly<Record<PolicyFileKind, z.ZodType>> = {
+  application: applicationSchema,
+  role: roleSchema,
+  lifecycle: lifecycleSchema,
+};
+
+/** The JSON Schema (draft 2020-12) of one kind of policy file, for editors. Pure; the committed copies are compared with it by a test. */
+export function policyJsonSchema(kind: PolicyFileKind): unknown {
+  return z.toJSONSchema(POLICY_SCHEMAS[kind], { io: 'input' });
+}
+
+/** Which kind of file a path is, by its place in the policy folder; undefined for a file that does not belong there. */
+export function policyFileKind(path: string): PolicyFileKind | undefined {
+  if (path === 'lifecycle.yaml') {
+    return 'lifecycle';
+  }
+  if (/^applications\/[^/]+\.yaml$/.test(path)) {
+    return 'application';
+  }
+  return /^roles\/[^/]+\.yaml$/.test(path) ? 'role' : undefined;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of a checked duration such as `60s` (fixed 24-hour days). */
+export function durationMs(text: string): number {
+  const [, amount = '0', unit = 'ms'] = /^([0-9]+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  return Number(amount) * (UNIT_MS[unit] ?? 1);
+}
