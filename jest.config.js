@@ -18,6 +18,7 @@ export default {
       },
     ],
   },
+  reporters: ['default', '<rootDir>/scripts/lib/totals-reporter.mjs'],
   globalSetup: './test/support/global-setup.mjs',
   globalTeardown: './test/support/global-teardown.mjs',
   testTimeout: 60_000,
