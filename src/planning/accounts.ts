@@ -1,0 +1,37 @@
+import type { Queryable } from '../db/database.js';
+import type { ActualAccount } from '../domain/plan/types.js';
+import type { IdentityId, ProcessId } from '../domain/process/ids.js';
+
+/** A person's linked accounts as last observed: the planner's "actual". */
+export async function loadActual(
+  db: Queryable,
+  identityId: IdentityId,
+  processId: ProcessId | undefined,
+): Promise<readonly ActualAccount[]> {
+  const rows = await db
+    .selectFrom('account')
+    .selectAll()
+    .where('identity_id', '=', identityId)
+    .where('unlinked_at', 'is', null)
+    .orderBy('application')
+    .execute();
+  return rows.map((row) => ({
+    accountId: row.account_id,
+    application: row.application,
+    nativeId: row.native_id,
+    login: row.login,
+    status: row.status,
+    attributes: row.attributes,
+    entitlements: row.entitlements,
+    archived: row.archived,
+    sealed: row.sealed,
+    disabledByTenure: row.sealed || row.created_by_process !== null,
+    createdHere: processId !== undefined && sameTransition(row.created_by_process, processId),
+  }));
+}
+
+/** A later revision of a transition undoes and hands over what an earlier one made. */
+function sameTransition(createdBy: string | null, processId: ProcessId): boolean {
+  const transitionOf = (id: string): string => id.slice(0, id.lastIndexOf('/r'));
+  return createdBy !== null && transitionOf(createdBy) === transitionOf(processId);
+}

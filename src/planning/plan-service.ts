@@ -1,0 +1,117 @@
+import type { Queryable } from '../db/database.js';
+import type { KeyRing } from '../db/keys.js';
+import { desiredAccounts } from '../domain/plan/desired.js';
+import type { DesiredInput } from '../domain/plan/grants.js';
+import type { ManagerInput } from '../domain/plan/context.js';
+import { planPhase } from '../domain/plan/plan.js';
+import type { ActualAccount, Plan } from '../domain/plan/types.js';
+import type { PersonState } from '../domain/ledger/types.js';
+import type { CompiledPolicy } from '../domain/policy/types.js';
+import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import type { OperationKind, Phase, TransitionKind } from '../domain/process/kinds.js';
+import type { Person } from './person.js';
+
+/** What a configured target can do, in the planner's words. */
+export type CapabilityMap = ReadonlyMap<ApplicationSlug, readonly OperationKind[]>;
+
+export interface PhaseRequest {
+  readonly person: Person;
+  readonly policy: CompiledPolicy;
+  readonly phase: Phase;
+  readonly kind: TransitionKind;
+  readonly processId?: ProcessId;
+  readonly names: { readonly userName: string; readonly mail: string };
+  readonly capabilities: CapabilityMap;
+  readonly approvals: ReadonlyMap<string, 'approved' | 'denied' | 'pending'>;
+  readonly now: Instant;
+  /** The instant the plan is for: a provision phase looks ahead to the start, every other one at now. */
+  readonly desiredAt: Instant;
+  /** Observed accounts; without them they are read from the database. */
+  readonly actual: readonly ActualAccount[];
+}
+
+/**
+ * The plan of one phase: desired(t) − actual. The one function behind execution, preview and "why" (design D4); it writes nothing.
+ */
+export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseRequest): Promise<Plan> {
+  const desired = desiredAccounts(await desiredInput(db, keys, request));
+  return planPhase({
+    policy: request.policy,
+    phase: request.phase,
+    kind: request.kind,
+    desired,
+    actual: request.actual,
+    approvals: request.approvals,
+    capabilities: request.capabilities,
+    now: request.now,
+    desiredAt: request.desiredAt,
+  });
+}
+
+/** What the grant rules see of a person at an instant. */
+export async function desiredInput(
+  db: Queryable,
+  keys: KeyRing,
+  request: Pick<PhaseRequest, 'person' | 'policy' | 'names' | 'desiredAt'>,
+): Promise<DesiredInput> {
+  const state = request.person.stateAt(request.desiredAt);
+  const manager = await managerOf(db, keys, request.person, state);
+  return {
+    policy: request.policy,
+    identityId: request.person.identityId,
+    state,
+    account: request.names,
+    assignments: [],
+    at: request.desiredAt,
+    ...(manager === undefined ? {} : { manager }),
+  };
+}
+
+/** The manager as far as known now: HR's person key resolves when it is used, so a manager may appear later (edge case 14). */
+async function managerOf(
+  db: Queryable,
+  keys: KeyRing,
+  person: Person,
+  state: PersonState,
+): Promise<ManagerInput | undefined> {
+  const managerId = await managerIdentity(db, keys, person, state);
+  if (managerId === undefined) return undefined;
+  const profile = await db
+    .selectFrom('identity_profile')
+    .select(['display_name', 'user_name', 'mail'])
+    .where('identity_id', '=', managerId)
+    .executeTakeFirst();
+  if (profile === undefined) return undefined;
+  const accounts = await db
+    .selectFrom('account')
+    .select(['application', 'native_id'])
+    .where('identity_id', '=', managerId)
+    .where('unlinked_at', 'is', null)
+    .execute();
+  return {
+    displayName: profile.display_name,
+    userName: profile.user_name ?? '',
+    mail: profile.mail ?? '',
+    nativeIds: new Map(accounts.map((account) => [account.application, account.native_id])),
+  };
+}
+
+/** Identity of the person's manager at that state; undefined when HR names none or the manager is not known (yet). */
+export async function managerIdentity(
+  db: Queryable,
+  keys: KeyRing,
+  person: Person,
+  state: PersonState,
+): Promise<IdentityId | undefined> {
+  const employment = state.primary;
+  if (employment === undefined || employment.manager === null) return undefined;
+  const source = person.facts.find((fact) => fact.employmentId === employment.employmentId)?.source;
+  if (source === undefined) return undefined;
+  const row = await db
+    .selectFrom('person_key')
+    .select('identity_id')
+    .where('source', '=', source)
+    .where('key_index', '=', keys.blindIndex(`person/${source}`, employment.manager))
+    .executeTakeFirst();
+  return row?.identity_id === person.identityId ? undefined : row?.identity_id;
+}
