@@ -7,7 +7,10 @@ import type { YamlPath } from './yaml-source.js';
 export type ConfigCheck = (config: unknown) => readonly { readonly path: YamlPath; readonly message: string }[];
 
 /** What no single file can tell: references, duplicates, cycles, secrets in clear text, configurations. Pure. */
-export function crossCheck(read: ReadPolicy, connectors: ReadonlyMap<string, ConfigCheck> | undefined): PolicyProblem[] {
+export function crossCheck(
+  read: ReadPolicy,
+  connectors: ReadonlyMap<string, ConfigCheck> | undefined,
+): PolicyProblem[] {
   return [
     ...duplicates([...read.applications], 'application'),
     ...duplicates([...read.roles], 'role'),
@@ -29,7 +32,14 @@ function duplicates(files: readonly SourcedFile<{ readonly slug: string }>[], no
     seen.set(file.value.slug, first ?? file.source.path);
     return first === undefined
       ? []
-      : [problemAt(file, ['slug'], `the ${noun} "${file.value.slug}" is defined in ${first} already`, 'a slug of its own')];
+      : [
+          problemAt(
+            file,
+            ['slug'],
+            `the ${noun} "${file.value.slug}" is defined in ${first} already`,
+            'a slug of its own',
+          ),
+        ];
   });
 }
 
@@ -75,7 +85,12 @@ function configProblems(
     return [problemAt(file, ['connector'], `there is no connector "${file.value.connector}"`, expected)];
   }
   return check(file.value.config).map(({ path, message }) =>
-    problemAt(file, ['config', ...path], message, `what the ${file.value.connector} connector's configuration schema says`),
+    problemAt(
+      file,
+      ['config', ...path],
+      message,
+      `what the ${file.value.connector} connector's configuration schema says`,
+    ),
   );
 }
 
@@ -119,7 +134,9 @@ function cycles(applications: readonly SourcedFile<ApplicationFile>[]): PolicyPr
     const at = trail.indexOf(slug);
     if (at >= 0) {
       const circle = [...trail.slice(at), slug].join(' -> ');
-      problems.push(problemAt(file, ['dependsOn'], `the dependencies form a circle: ${circle}`, 'dependencies without a circle'));
+      problems.push(
+        problemAt(file, ['dependsOn'], `the dependencies form a circle: ${circle}`, 'dependencies without a circle'),
+      );
       return;
     }
     file.value.dependsOn.forEach((other) => visit(other, [...trail, slug]));

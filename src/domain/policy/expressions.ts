@@ -76,7 +76,9 @@ export function checkExpression(
   environments: ExpressionEnvironments,
   use: ExpressionUse,
   expression: Expression,
-): { readonly ok: true; readonly checked: CheckedExpression } | { readonly ok: false; readonly finding: ExpressionFinding } {
+):
+  | { readonly ok: true; readonly checked: CheckedExpression }
+  | { readonly ok: false; readonly finding: ExpressionFinding } {
   const environment = environments[use];
   const result = environment.check(expression.source);
   if (!result.valid) {
@@ -85,11 +87,17 @@ export function checkExpression(
   }
   const allowed = RESULT_TYPES[use];
   if (!allowed.includes(result.type ?? '')) {
-    return fail(`the expression gives ${result.type ?? 'nothing'}`, `an expression that gives ${allowed.join(', ')}`, 0);
+    return fail(
+      `the expression gives ${result.type ?? 'nothing'}`,
+      `an expression that gives ${allowed.join(', ')}`,
+      0,
+    );
   }
   const run = environment.parse(expression.source);
   const walked = readsOf(run.ast);
-  return 'reads' in walked ? { ok: true, checked: { expression, run, reads: walked.reads } } : { ok: false, finding: walked };
+  return 'reads' in walked
+    ? { ok: true, checked: { expression, run, reads: walked.reads } }
+    : { ok: false, finding: walked };
 }
 
 function fail(message: string, expected: string, offset: number): { ok: false; finding: ExpressionFinding } {
@@ -98,7 +106,10 @@ function fail(message: string, expected: string, offset: number): { ok: false; f
 
 function expectedFor(environment: Environment, use: ExpressionUse, message: string): string {
   if (message.startsWith('Unknown variable')) {
-    return `one of ${environment.getDefinitions().variables.map((variable) => variable.name).join(', ')}`;
+    return `one of ${environment
+      .getDefinitions()
+      .variables.map((variable) => variable.name)
+      .join(', ')}`;
   }
   if (message.startsWith('No such key')) {
     return 'a declared field (docs/policy.md); a free HR attribute is read as person.custom.NAME or employment.custom.NAME';
@@ -118,12 +129,20 @@ function readsOf(ast: ASTNode): { readonly reads: ReadonlySet<string> } | Expres
     if (path !== undefined) {
       reads.add(path.join('.'));
       if (path.at(-1) === 'custom' && path.length === 2) {
-        finding ??= { message: 'a custom attribute is read without its name', expected: `${path.join('.')}.NAME`, offset: node.start };
+        finding ??= {
+          message: 'a custom attribute is read without its name',
+          expected: `${path.join('.')}.NAME`,
+          offset: node.start,
+        };
       }
       return;
     }
     if (node.op === 'call' && node.args[0] === 'has') {
-      finding ??= { message: 'has() is always true here', expected: 'a comparison with "": a missing value reads as empty text', offset: node.start };
+      finding ??= {
+        message: 'has() is always true here',
+        expected: 'a comparison with "": a missing value reads as empty text',
+        offset: node.start,
+      };
     }
     childrenOf(node).forEach(visit);
   };

@@ -42,7 +42,13 @@ export function readPolicyFiles(files: PolicyFiles): ReadPolicy {
     }
   }
   if (!files.some((file) => file.path === 'lifecycle.yaml')) {
-    problems.push({ file: 'lifecycle.yaml', line: 1, path: '', message: 'the file is missing', expected: 'one lifecycle.yaml' });
+    problems.push({
+      file: 'lifecycle.yaml',
+      line: 1,
+      path: '',
+      message: 'the file is missing',
+      expected: 'one lifecycle.yaml',
+    });
   }
   return { applications, roles, lifecycle, problems };
 }

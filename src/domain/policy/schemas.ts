@@ -36,8 +36,15 @@ export const applicationSchema = z
     archive: z.enum(['none', 'archive', 'disable-only']).default('none'),
     delete: z.enum(['none', 'delete']).default('none'),
     preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
-    canaryLogin: z.string().min(1).optional().describe('Account that must still sign in for a negative probe to count.'),
-    instructions: z.string().optional().describe('For the person who does it by hand; {name} is replaced by an attribute.'),
+    canaryLogin: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Account that must still sign in for a negative probe to count.'),
+    instructions: z
+      .string()
+      .optional()
+      .describe('For the person who does it by hand; {name} is replaced by an attribute.'),
     settle: duration.default('0s').describe('How long a read may lag behind a write.'),
     sweepTimeout: duration.default('5s').describe('How long a visit may stay inside a sweep.'),
   })
@@ -84,7 +91,7 @@ export const lifecycleSchema = z
         .describe('Locale (or "default"): character: replacement, applied before the general tables.'),
     }),
   })
-  .describe("The lifecycle rules of a Tenure policy: times, tiers, approvals, user names.");
+  .describe('The lifecycle rules of a Tenure policy: times, tiers, approvals, user names.');
 
 export type ApplicationFile = z.output<typeof applicationSchema>;
 export type RoleFile = z.output<typeof roleSchema>;

@@ -102,10 +102,13 @@ export interface Policy {
 /** Text values that an expression reads. A value that HR never stated, or cleared, reads as empty text. */
 export type ExpressionFields = Readonly<Record<string, string>>;
 
+/** The same with HR's free attributes under `custom`. */
+export type SubjectFields = Readonly<Record<string, string | ExpressionFields>> & { readonly custom: ExpressionFields };
+
 /** What expressions see. All text; see docs/policy.md for the fields. */
 export interface RuleContext {
-  readonly person: ExpressionFields & { readonly custom: ExpressionFields };
-  readonly employment: ExpressionFields & { readonly custom: ExpressionFields };
+  readonly person: SubjectFields;
+  readonly employment: SubjectFields;
 }
 
 export interface MappingContext extends RuleContext {

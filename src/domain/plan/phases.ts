@@ -1,0 +1,211 @@
+import type { Phase, Tier, TransitionKind } from '../process/kinds.js';
+import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
+import {
+  addOperations,
+  alignOperations,
+  createOperation,
+  disableOperations,
+  enableOperations,
+  operation,
+  removeOperations,
+  sessionOperations,
+} from './operations.js';
+import type { VisitInput } from './operations.js';
+import type { ActualAccount, DesiredAccount, Operation } from './types.js';
+
+export interface PhaseInput {
+  readonly policy: Pick<CompiledPolicy, 'roles' | 'lifecycle'>;
+  readonly kind: TransitionKind;
+  /** The application's policy; undefined when the present policy no longer knows it: access there can still be taken away. */
+  readonly application: ApplicationPolicy | undefined;
+  /** The instant for which access was desired has come. */
+  readonly started: boolean;
+  readonly visit: VisitInput;
+}
+
+/** The tier whose deadline and proof a phase's visits stand under. */
+export const TIER_OF_PHASE: Readonly<Partial<Record<Phase, Tier>>> = {
+  cut: 'T1',
+  deprovision: 'T2',
+  archive: 'T4',
+  delete: 'T4',
+};
+
+/** Phases that only take away: their visits never wait for each other. */
+export const TAKING_PHASES: ReadonlySet<Phase> = new Set<Phase>([
+  'revoke',
+  'notice',
+  'cut',
+  'deprovision',
+  'archive',
+  'delete',
+  'undo',
+]);
+
+/** The operations of one account in one phase, in order. Empty when there is nothing to do. Pure. */
+export function phaseOperations(phase: Phase, input: PhaseInput): readonly Operation[] {
+  const { desired, actual } = input.visit;
+  switch (phase) {
+    case 'provision':
+      return desired ? provision(input, desired, actual) : [];
+    case 'activate':
+      return desired ? activate(input, desired, actual) : [];
+    case 'grant':
+      return grant(input, desired, actual);
+    case 'revoke':
+      return actual ? revoke(input.visit, actual) : [];
+    case 'notice':
+      return actual ? notice(input, actual) : [];
+    case 'cut':
+      return actual ? cut(input.visit, actual) : [];
+    case 'deprovision':
+      return actual ? removeOperations(input.visit, actual) : [];
+    case 'archive':
+      return actual ? archive(input, actual) : [];
+    case 'delete':
+      return actual && !desired && input.application?.delete === 'delete' ? [remove(input.visit)] : [];
+    case 'undo':
+      return actual ? undo(input.visit, actual) : [];
+  }
+}
+
+function provision(
+  input: PhaseInput,
+  desired: DesiredAccount,
+  actual: ActualAccount | undefined,
+): readonly Operation[] {
+  const { visit, started } = input;
+  if (!started && input.application?.preStart !== true) {
+    return [];
+  }
+  if (!actual) {
+    if (visit.mode === 'jit') {
+      return [];
+    }
+    // A person's hands do it once: whoever makes it by hand hands it over usable.
+    const enabled = visit.mode === 'manual' && desired.enabled;
+    return [createOperation(visit, desired, enabled), ...addOperations(visit, desired, [])];
+  }
+  // An account in use (another employment, an adopted one) is not touched before the start instant.
+  if (actual.status === 'enabled' && !started) {
+    return [];
+  }
+  return [...alignOperations(visit, desired, actual), ...entitlementOperations(input, desired, actual)];
+}
+
+function activate(input: PhaseInput, desired: DesiredAccount, actual: ActualAccount | undefined): readonly Operation[] {
+  const { visit } = input;
+  if (!actual) {
+    return createUsable(visit, desired);
+  }
+  const mayEnable = actual.status === 'disabled' || actual.status === 'unknown' || actual.sealed || actual.archived;
+  return [
+    ...alignOperations(visit, desired, actual),
+    ...entitlementOperations(input, desired, actual),
+    ...(desired.enabled && mayEnable ? enableOperations(visit, desired, isNew(actual)) : []),
+  ];
+}
+
+/** A rehire starts from what policy says now; what the former account still carries is taken away (edge case 39). */
+function entitlementOperations(
+  { visit, kind }: PhaseInput,
+  desired: DesiredAccount,
+  actual: ActualAccount,
+): readonly Operation[] {
+  const leftovers = kind === 'rehire' ? removeOperations(visit, actual) : [];
+  return [...leftovers, ...addOperations(visit, desired, actual.entitlements)];
+}
+
+function createUsable(visit: VisitInput, desired: DesiredAccount): readonly Operation[] {
+  if (visit.mode === 'jit') {
+    return [];
+  }
+  const adds = addOperations(visit, desired, []);
+  if (visit.mode === 'manual' || !visit.can.has('hand-over-credential') || !visit.can.has('enable')) {
+    return [createOperation(visit, desired, desired.enabled), ...adds];
+  }
+  const enables = desired.enabled ? enableOperations(visit, desired, true) : [];
+  return [createOperation(visit, desired, false), ...adds, ...enables];
+}
+
+/** Whether the person has no credential for it: made by this process, or sealed by an earlier cut. */
+function isNew(actual: ActualAccount): boolean {
+  return actual.createdHere === true || actual.sealed;
+}
+
+function grant(
+  input: PhaseInput,
+  desired: DesiredAccount | undefined,
+  actual: ActualAccount | undefined,
+): readonly Operation[] {
+  const { visit } = input;
+  const atOnce = input.policy.lifecycle.moverGraceDays === 0;
+  if (!desired) {
+    return actual && atOnce ? revoke(visit, actual) : [];
+  }
+  if (!actual) {
+    return createUsable(visit, desired);
+  }
+  // An account that somebody else disabled stays so: a mover does not overrule an administrator.
+  const ours = actual.sealed || actual.disabledByTenure === true || actual.createdHere === true;
+  const mayEnable = desired.enabled && actual.status === 'disabled' && ours;
+  return [
+    ...alignOperations(visit, desired, actual),
+    ...(atOnce ? removeOperations(visit, actual) : []),
+    ...addOperations(visit, desired, actual.entitlements),
+    ...(mayEnable ? enableOperations(visit, desired, isNew(actual)) : []),
+  ];
+}
+
+function revoke(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
+  return [...(visit.desired ? [] : disableOperations(visit, actual)), ...removeOperations(visit, actual)];
+}
+
+function notice(input: PhaseInput, actual: ActualAccount): readonly Operation[] {
+  const { visit } = input;
+  const grants = input.policy.roles
+    .filter((role) => role.cutAtNotice)
+    .flatMap((role) => role.grants)
+    .filter((one) => one.application === visit.application);
+  const names = new Set(grants.map((one) => one.entitlement));
+  const accountToo = grants.length > 0 && !visit.desired;
+  return [
+    ...(accountToo ? disableOperations(visit, actual) : []),
+    ...removeOperations(visit, actual, (name) => accountToo || names.has(name)),
+  ];
+}
+
+/** Tier 1. Planned even when the account was seen disabled: what counts is the proof. An account that another employment justifies stays. */
+function cut(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
+  if (visit.desired?.enabled === true || actual.archived) {
+    return [];
+  }
+  const kind = visit.mode !== 'manual' && visit.can.has('seal') ? 'seal' : 'disable';
+  return [operation(visit, kind, [visit.lifecycleReason], { enabled: false }), ...sessionOperations(visit)];
+}
+
+function archive(input: PhaseInput, actual: ActualAccount): readonly Operation[] {
+  const action = input.application?.archive ?? 'none';
+  if (input.visit.desired || actual.archived || action === 'none') {
+    return [];
+  }
+  return action === 'archive'
+    ? [operation(input.visit, 'archive', [input.visit.lifecycleReason])]
+    : disableOperations(input.visit, actual);
+}
+
+function remove(visit: VisitInput): Operation {
+  return operation(visit, 'delete', [visit.lifecycleReason]);
+}
+
+/** The exact undo of a joiner whose hire was rescinded: what it made goes, what was there before is only closed. */
+function undo(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
+  if (visit.desired) {
+    return removeOperations(visit, actual);
+  }
+  return [
+    ...disableOperations(visit, actual),
+    ...removeOperations(visit, actual),
+    ...(actual.createdHere === true ? [remove(visit)] : []),
+  ];
+}
