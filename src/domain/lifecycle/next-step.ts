@@ -35,7 +35,13 @@ export type Step =
   /** The transition of a living process changed: it reads its row again. */
   | { readonly do: 'amend'; readonly processId: ProcessId; readonly transition: Transition }
   /** The transition is gone and the process has done nothing yet, or a cut takes its place. */
-  | { readonly do: 'cancel'; readonly processId: ProcessId; readonly why: 'transition-cancelled' | 'cut' };
+  | {
+      readonly do: 'cancel';
+      readonly processId: ProcessId;
+      readonly why: 'transition-cancelled' | 'cut';
+      /** What the row has answered to from now on. */
+      readonly digest: string;
+    };
 
 export interface NextSteps {
   readonly steps: readonly Step[];
@@ -131,7 +137,7 @@ function isAlive(row: ProcessRow): boolean {
 function changeOf(row: ProcessRow, transition: Transition): Step | undefined {
   if (row.digest === transition.digest) return undefined;
   if (transition.status === 'cancelled' && !row.hasActed && row.state === 'running')
-    return { do: 'cancel', processId: row.processId, why: 'transition-cancelled' };
+    return { do: 'cancel', processId: row.processId, why: 'transition-cancelled', digest: transition.digest };
   return { do: 'amend', processId: row.processId, transition };
 }
 
@@ -162,5 +168,5 @@ function cancelBehindCut(rows: readonly ProcessRow[], opened: readonly Opening[]
   const reopened = new Set(opened.map((step) => step.transition.id));
   return rows
     .filter((row) => row.state === 'running' && row.processKind !== 'leaver' && !reopened.has(row.transitionId))
-    .map((row) => ({ do: 'cancel', processId: row.processId, why: 'cut' }) as const);
+    .map((row) => ({ do: 'cancel', processId: row.processId, why: 'cut', digest: row.digest }) as const);
 }

@@ -1,0 +1,21 @@
+import type { Logger } from 'pino';
+import type { Connector } from '../connectors/connector.js';
+import type { Database } from '../db/database.js';
+import type { KeyRing } from '../db/keys.js';
+import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
+import type { PolicyStore } from '../planning/policy-store.js';
+
+/** What activities are given by the composition root; nothing here is a singleton of a module. */
+export interface ActivityDeps {
+  readonly db: Database;
+  readonly keys: KeyRing;
+  readonly policies: PolicyStore;
+  readonly connectors: ConnectorPool;
+  readonly logger: Logger;
+}
+
+/** Live connectors by application and configuration: a changed policy gets a new connector, the old one is closed when unused. */
+export interface ConnectorPool {
+  connectorFor(application: ApplicationPolicy, policy: CompiledPolicy): Connector;
+  close(): Promise<void>;
+}

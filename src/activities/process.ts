@@ -1,0 +1,175 @@
+import { appendAudit } from '../db/audit.js';
+import type { ProcessDetail } from '../db/schema.js';
+import type { LifecyclePolicy } from '../domain/policy/types.js';
+import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import type { Phase, ProcessState } from '../domain/process/kinds.js';
+import { loadPerson } from '../planning/person.js';
+import type { ActivityDeps } from './deps.js';
+import { plusMs } from './lib/clock.js';
+import { markStarted, raiseGeneration, withdrawOpenItems } from './queue.js';
+
+const DAY_MS = 86_400_000;
+
+/** Every instant and limit a process lives by, from the ledger and its pinned policy; read again whenever the process is amended. */
+export interface ProcessSchedule {
+  readonly status: 'standing' | 'cancelled' | 'ended';
+  readonly effectiveAt: Instant;
+  readonly noticeAt?: Instant;
+  readonly graceUntil: Instant;
+  readonly archiveAt: Instant;
+  readonly deleteAt: Instant;
+  readonly visitPatienceMs: number;
+  readonly recutSettleMs: number;
+  readonly doNotRehire: boolean;
+  /** Workflow ids of this person's tails that must end before access is given again. */
+  readonly tails: readonly { readonly processId: ProcessId; readonly workflowId: string }[];
+}
+
+interface ProcessRef {
+  readonly identityId: IdentityId;
+  readonly processId: ProcessId;
+  readonly now: Instant;
+}
+
+/** Marks the process as begun and tells it its schedule. Safe to repeat. */
+export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promise<ProcessSchedule> {
+  await markStarted(deps.db, input.processId, input.now);
+  const row = await deps.db
+    .selectFrom('process')
+    .selectAll()
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, row.policy_version);
+  const isEnded = row.state !== 'running' && row.state !== 'tail';
+  return {
+    status: isEnded ? 'ended' : row.outcome === 'transition-cancelled' ? 'cancelled' : 'standing',
+    effectiveAt: row.effective_at,
+    ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
+    ...deadlines(row.effective_at, policy.lifecycle),
+    doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
+    tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
+  };
+}
+
+function deadlines(
+  effectiveAt: Instant,
+  lifecycle: LifecyclePolicy,
+): Pick<ProcessSchedule, 'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs'> {
+  return {
+    graceUntil: plusMs(effectiveAt, lifecycle.moverGraceDays * DAY_MS),
+    archiveAt: plusMs(effectiveAt, lifecycle.archiveAfterDays * DAY_MS),
+    deleteAt: plusMs(effectiveAt, lifecycle.deleteAfterDays * DAY_MS),
+    visitPatienceMs: lifecycle.visitPatienceMs,
+    recutSettleMs: lifecycle.recutSettleMs,
+  };
+}
+
+async function isBarred(deps: ActivityDeps, input: ProcessRef): Promise<boolean> {
+  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  return person.stateAt(input.now).doNotRehire;
+}
+
+async function tailsOf(deps: ActivityDeps, input: ProcessRef): Promise<ProcessSchedule['tails']> {
+  const rows = await deps.db
+    .selectFrom('process')
+    .select(['process_id', 'workflow_id'])
+    .where('identity_id', '=', input.identityId)
+    .where('process_id', '!=', input.processId)
+    .where('state', '=', 'tail')
+    .execute();
+  return rows.map((row) => ({ processId: row.process_id, workflowId: row.workflow_id }));
+}
+
+export interface ProcessMark extends ProcessRef {
+  readonly state?: ProcessState;
+  readonly phase?: Phase;
+  /** Why others may pass: `date`, `grace-period`, `approval`, `operator-task`, `retention`; null when it works. */
+  readonly blockedOn?: string | null;
+  readonly dueAt?: Instant | null;
+}
+
+/** Writes where the process stands into its row, the projection that lists and the person's queue read. Safe to repeat. */
+export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promise<void> {
+  await deps.db
+    .updateTable('process')
+    .set({
+      ...(mark.state === undefined ? {} : { state: mark.state }),
+      ...(mark.phase === undefined ? {} : { phase: mark.phase }),
+      ...(mark.blockedOn === undefined ? {} : { blocked_on: mark.blockedOn }),
+      ...(mark.dueAt === undefined ? {} : { due_at: mark.dueAt }),
+    })
+    .where('process_id', '=', mark.processId)
+    .where('state', 'in', ['running', 'tail'])
+    .execute();
+}
+
+/** Enters a cut: raises the generation and gives this process the new one. Repeating it raises once more, which only stops older visits again. */
+export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly generation: number }> {
+  return deps.db.transaction().execute(async (trx) => {
+    const generation = await raiseGeneration(trx, input.identityId);
+    await trx.updateTable('process').set({ generation }).where('process_id', '=', input.processId).execute();
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'access.cut',
+      body: { processId: input.processId, generation },
+    });
+    return { generation };
+  });
+}
+
+export interface ProcessEnd extends ProcessRef {
+  readonly state: 'completed' | 'cancelled' | 'superseded';
+  readonly outcome: string;
+  /** The transition shall be looked at again: its row no longer answers for the ledger's present word. */
+  readonly reopen?: boolean;
+}
+
+/** Ends the process row with its counts, withdraws what is still asked of people, and writes the audit record, in one transaction. */
+export async function endProcess(
+  deps: ActivityDeps,
+  input: ProcessEnd,
+): Promise<{ readonly proven: number; readonly open: number }> {
+  return deps.db.transaction().execute(async (trx) => {
+    const evidence = await trx
+      .selectFrom('evidence')
+      .select((eb) => [
+        eb.fn.countAll<string>().filterWhere('verdict', '=', 'proven').as('proven'),
+        eb.fn.countAll<string>().filterWhere('verdict', '!=', 'proven').as('open'),
+      ])
+      .where('process_id', '=', input.processId)
+      .executeTakeFirstOrThrow();
+    const counts = { proven: Number(evidence.proven), open: Number(evidence.open) };
+    const row = await trx
+      .selectFrom('process')
+      .select(['detail', 'state'])
+      .where('process_id', '=', input.processId)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    if (row.state !== 'running' && row.state !== 'tail') return counts;
+    const detail: ProcessDetail = { ...row.detail, ...counts };
+    await trx
+      .updateTable('process')
+      .set({
+        state: input.state,
+        outcome: input.outcome,
+        ended_at: input.now,
+        blocked_on: null,
+        due_at: null,
+        detail: JSON.stringify(detail),
+        ...(input.reopen === true ? { digest: 'reopen' } : {}),
+      })
+      .where('process_id', '=', input.processId)
+      .execute();
+    await withdrawOpenItems(trx, input.processId, input.now);
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'process.ended',
+      body: { processId: input.processId, outcome: input.outcome, ...counts },
+    });
+    return counts;
+  });
+}

@@ -1,0 +1,300 @@
+import type { Queryable } from '../db/database.js';
+import { appendAudit } from '../db/audit.js';
+import { nextSteps } from '../domain/lifecycle/next-step.js';
+import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
+import type { Transition } from '../domain/ledger/types.js';
+import type { LifecyclePolicy } from '../domain/policy/types.js';
+import { brand, processIdOf, processWorkflowId } from '../domain/process/ids.js';
+import type { IdentityId, Instant, PolicyVersion, ProcessId } from '../domain/process/ids.js';
+import type { ProcessKind } from '../domain/process/kinds.js';
+import { loadPerson } from '../planning/person.js';
+import type { ProcessInput } from '../workflows/messages.js';
+import type { ActivityDeps } from './deps.js';
+import { plusMs } from './lib/clock.js';
+
+export interface QueueAdvance {
+  /** Children to start; a process stays in this list until it has started, so a lost start is repeated. */
+  readonly open: readonly (ProcessInput & { readonly workflowId: string; readonly cut: boolean; readonly effectiveAt: Instant })[];
+  readonly amend: readonly string[];
+  readonly cancel: readonly string[];
+  readonly nextDueAt?: Instant;
+  /** Processes that are not ended and not in their tail. */
+  readonly running: number;
+  readonly ledgerVersion: number;
+}
+
+const DAY_MS = 86_400_000;
+const WAITING = new Set(['date', 'grace-period', 'approval', 'operator-task']);
+
+/** When a transition's process begins: a start is prepared ahead, a leaver's notice comes before its end. */
+export function beginsAt(transition: Transition, lifecycle: LifecyclePolicy): Instant {
+  switch (transition.kind) {
+    case 'joiner':
+    case 'rehire':
+      return plusMs(transition.effectiveAt, -lifecycle.leadTimeDays * DAY_MS);
+    case 'leaver':
+      return transition.noticeAt !== undefined && transition.noticeAt < transition.effectiveAt
+        ? transition.noticeAt
+        : transition.effectiveAt;
+    case 'mover':
+    case 'name-change':
+    case 'conversion':
+    case 'rescinded-hire':
+    case 'leave-start':
+    case 'leave-end':
+      return transition.effectiveAt;
+  }
+}
+
+/**
+ * One look at a person's queue, in one transaction under the identity's row lock: derives the transitions, opens process rows, raises the generation
+ * for a cut, and says what the identity workflow has to start, tell or cancel. Repeating it gives the same rows and the same answer.
+ */
+export async function advanceQueue(
+  deps: ActivityDeps,
+  input: { readonly identityId: IdentityId; readonly now: Instant },
+): Promise<QueueAdvance> {
+  const policy = await deps.policies.active(deps.db);
+  if (policy === undefined) throw new Error('no policy was published');
+  return deps.db.transaction().execute(async (trx) => {
+    const identity = await trx
+      .selectFrom('identity')
+      .select(['ledger_version', 'generation'])
+      .where('identity_id', '=', input.identityId)
+      .forUpdate()
+      .executeTakeFirstOrThrow();
+    const person = await loadPerson(trx, deps.keys, input.identityId);
+    const decision = nextSteps({
+      transitions: person.transitions,
+      processes: await processRows(trx, input.identityId),
+      now: input.now,
+      beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
+    });
+    const taken = { amend: [] as string[], cancel: [] as string[] };
+    let generation = identity.generation;
+    for (const step of decision.steps) {
+      if (step.do === 'open' && step.cut) generation = await raiseGeneration(trx, input.identityId);
+      await take(trx, deps, { step, generation, policyVersion: policy.version, ...input }, taken);
+    }
+    await trx
+      .updateTable('identity')
+      .set({ next_due_at: decision.nextDueAt ?? null })
+      .where('identity_id', '=', input.identityId)
+      .execute();
+    return {
+      ...taken,
+      open: await notStarted(trx, input.identityId),
+      running: await countRunning(trx, input.identityId),
+      ledgerVersion: identity.ledger_version,
+      ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
+    };
+  });
+}
+
+/** Raises the person's generation: from here on no older visit may write (design D3). Returns the new one. */
+export async function raiseGeneration(db: Queryable, identityId: IdentityId): Promise<number> {
+  const row = await db
+    .updateTable('identity')
+    .set((eb) => ({ generation: eb('generation', '+', 1) }))
+    .where('identity_id', '=', identityId)
+    .returning('generation')
+    .executeTakeFirstOrThrow();
+  return row.generation;
+}
+
+async function processRows(db: Queryable, identityId: IdentityId): Promise<readonly ProcessRow[]> {
+  const rows = await db
+    .selectFrom('process')
+    .selectAll()
+    .select((eb) =>
+      eb
+        .exists(
+          eb
+            .selectFrom('visit')
+            .select('visit.visit_id')
+            .whereRef('visit.process_id', '=', 'process.process_id')
+            .where('visit.first_write_at', 'is not', null),
+        )
+        .as('has_acted'),
+    )
+    .where('identity_id', '=', identityId)
+    .execute();
+  return rows.map((row) => ({
+    processId: row.process_id,
+    transitionId: row.transition_id,
+    revision: row.revision,
+    kind: row.kind,
+    processKind: row.process_kind,
+    state: row.state,
+    isWaiting: row.blocked_on !== null && WAITING.has(row.blocked_on),
+    digest: row.digest,
+    policyVersion: row.policy_version,
+    hasActed: Boolean(row.has_acted),
+  }));
+}
+
+interface Taking {
+  readonly step: Step;
+  readonly identityId: IdentityId;
+  readonly generation: number;
+  readonly policyVersion: PolicyVersion;
+  readonly now: Instant;
+}
+
+async function take(
+  trx: Queryable,
+  deps: ActivityDeps,
+  taking: Taking,
+  taken: { amend: string[]; cancel: string[] },
+): Promise<void> {
+  const { step } = taking;
+  switch (step.do) {
+    case 'open':
+    case 'coalesce':
+      await insertProcess(trx, deps, taking, step);
+      return;
+    case 'amend': {
+      const { transition } = step;
+      const row = await trx
+        .updateTable('process')
+        .set({
+          digest: transition.digest,
+          effective_at: transition.effectiveAt,
+          notice_at: transition.noticeAt ?? null,
+          outcome: transition.status === 'cancelled' ? 'transition-cancelled' : null,
+        })
+        .where('process_id', '=', step.processId)
+        .returning('workflow_id')
+        .executeTakeFirstOrThrow();
+      await audit(trx, deps, taking, 'process.amended', { processId: step.processId, effectiveAt: transition.effectiveAt });
+      taken.amend.push(row.workflow_id);
+      return;
+    }
+    case 'cancel': {
+      const row = await trx
+        .updateTable('process')
+        .set({ state: 'cancelled', digest: step.digest, outcome: step.why, ended_at: taking.now, blocked_on: null, due_at: null })
+        .where('process_id', '=', step.processId)
+        .returning(['workflow_id'])
+        .executeTakeFirstOrThrow();
+      await withdrawOpenItems(trx, step.processId, taking.now);
+      await audit(trx, deps, taking, 'process.cancelled', { processId: step.processId, why: step.why });
+      taken.cancel.push(row.workflow_id);
+    }
+  }
+}
+
+/** Approvals and tasks of a process that ended without them are withdrawn, never left to rot. */
+export async function withdrawOpenItems(db: Queryable, processId: ProcessId, now: Instant): Promise<void> {
+  await db
+    .updateTable('approval')
+    .set({ status: 'withdrawn', decided_at: now })
+    .where('process_id', '=', processId)
+    .where('status', '=', 'pending')
+    .execute();
+  await db
+    .updateTable('operator_task')
+    .set({ status: 'withdrawn', resolved_at: now })
+    .where('process_id', '=', processId)
+    .where('status', '=', 'open')
+    .execute();
+}
+
+async function insertProcess(
+  trx: Queryable,
+  deps: ActivityDeps,
+  taking: Taking,
+  step: Extract<Step, { do: 'open' | 'coalesce' }>,
+): Promise<void> {
+  const { transition, revision } = step;
+  const processId = processIdOf(transition.id, revision);
+  const isOpen = step.do === 'open';
+  const processKind: ProcessKind = isOpen ? step.processKind : 'mover';
+  await trx
+    .insertInto('process')
+    .values({
+      process_id: processId,
+      transition_id: transition.id,
+      revision,
+      identity_id: taking.identityId,
+      kind: isOpen ? step.kind : transition.kind,
+      process_kind: processKind,
+      generation: taking.generation,
+      state: isOpen ? 'running' : 'superseded',
+      phase: null,
+      workflow_id: processWorkflowId(taking.identityId, processId),
+      policy_version: taking.policyVersion,
+      effective_at: transition.effectiveAt,
+      notice_at: transition.noticeAt ?? null,
+      digest: transition.digest,
+      due_at: null,
+      blocked_on: null,
+      detail: JSON.stringify(transition.movedFrom.length > 0 ? { movedFrom: transition.movedFrom } : {}),
+      started_at: null,
+      ended_at: isOpen ? null : taking.now,
+      outcome: isOpen ? null : `carried-out-by:${step.into}`,
+      opened_at: taking.now,
+    })
+    .onConflict((conflict) => conflict.column('process_id').doNothing())
+    .execute();
+  await audit(trx, deps, taking, isOpen ? 'process.opened' : 'process.coalesced', {
+    processId,
+    kind: transition.kind,
+    effectiveAt: transition.effectiveAt,
+    because: transition.because.map(String),
+    generation: taking.generation,
+  });
+}
+
+async function audit(
+  trx: Queryable,
+  deps: ActivityDeps,
+  taking: Taking,
+  action: string,
+  body: Record<string, string | number | readonly string[]>,
+): Promise<void> {
+  await appendAudit(trx, deps.keys, { identityId: taking.identityId, at: taking.now, actor: 'system', action, body });
+}
+
+async function notStarted(db: Queryable, identityId: IdentityId): Promise<QueueAdvance['open']> {
+  const rows = await db
+    .selectFrom('process')
+    .selectAll()
+    .where('identity_id', '=', identityId)
+    .where('state', '=', 'running')
+    .where('started_at', 'is', null)
+    .orderBy('opened_at')
+    .execute();
+  return rows.map((row) => ({
+    identityId,
+    processId: row.process_id,
+    kind: row.kind,
+    processKind: row.process_kind,
+    generation: row.generation,
+    policyVersion: row.policy_version,
+    workflowId: row.workflow_id,
+    cut: row.process_kind === 'leaver',
+    effectiveAt: row.effective_at,
+  }));
+}
+
+async function countRunning(db: Queryable, identityId: IdentityId): Promise<number> {
+  const row = await db
+    .selectFrom('process')
+    .select((eb) => eb.fn.countAll<string>().as('count'))
+    .where('identity_id', '=', identityId)
+    .where('state', '=', 'running')
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+/** Marks a process as begun; from here on the identity workflow no longer starts it. */
+export async function markStarted(db: Queryable, processId: ProcessId, now: Instant): Promise<void> {
+  await db
+    .updateTable('process')
+    .set({ started_at: now })
+    .where('process_id', '=', processId)
+    .where('started_at', 'is', null)
+    .execute();
+}
+
