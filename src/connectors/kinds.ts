@@ -1,0 +1,10 @@
+import { manualFactory } from './manual/index.js';
+import type { ConnectorRegistry } from './registry.js';
+import { createRegistry } from './registry.js';
+import { scimFactory } from './scim/index.js';
+import { sqlFactory } from './sql/index.js';
+
+/** The registry of every connector kind that ships. */
+export function createShippedRegistry(): ConnectorRegistry {
+  return createRegistry([manualFactory, scimFactory, sqlFactory]);
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { isSecretReference } from '../secret.js';
+
+const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
+const urlOrReference = z
+  .string()
+  .refine(
+    (text) => isSecretReference(text) || /^https?:$/.test(URL.parse(text)?.protocol ?? ''),
+    'must be an http(s) URL or a reference, env:NAME or file:PATH',
+  );
+/** A path on the server of `baseUrl` (starting with a slash); `{id}` stands for the account's native id. */
+const serverPath = z.string().regex(/^\/[^\s?#]*$/, 'must be a path that starts with a slash');
+
+const answer = z.strictObject({
+  status: z.int().min(100).max(599),
+  /** The error id in the answer's body; absent = any body. */
+  error: z.string().optional(),
+  answer: z.enum(['accepted', 'disabled', 'wrong-secret', 'locked']),
+});
+
+const signIn = z.strictObject({
+  path: serverPath,
+  loginField: z.string().default('userName'),
+  secretField: z.string().default('password'),
+  errorField: z.string().default('error'),
+  /** The first row that fits decides; nothing fits = unknown. */
+  answers: z
+    .array(answer)
+    .min(1)
+    .default([
+      { status: 200, answer: 'accepted' },
+      { status: 401, error: 'disabled', answer: 'disabled' },
+      { status: 401, error: 'locked', answer: 'locked' },
+      { status: 401, error: 'bad-credentials', answer: 'wrong-secret' },
+    ]),
+  tokenField: z.string().default('token'),
+  /** Called (POST, bearer of the new session) after an accepted probe, so that it leaves no session behind. */
+  signOutPath: serverPath.optional(),
+});
+
+export const scimConfigSchema = z.strictObject({
+  /** The SCIM base, for instance `https://host/scim/v2`, or a reference to it. */
+  baseUrl: urlOrReference,
+  /** Bearer token, by reference. */
+  token: reference,
+  /** auto = PATCH when the server announces it, else PUT. */
+  write: z.enum(['auto', 'patch', 'put']).default('auto'),
+  /** auto = cursors when the server announces them (RFC 9865), else startIndex. */
+  paging: z.enum(['auto', 'index', 'cursor']).default('auto'),
+  requestTimeoutMs: z.int().positive().default(10_000),
+  consistencyWindowMs: z.int().nonnegative().default(0),
+  /** Whether the server has Groups that carry entitlements. */
+  groups: z.boolean().default(true),
+  /** How a secret is set: the SCIM `password` attribute (one PATCH can then seal), a path of its own, or not at all. */
+  secret: z.union([z.literal('none'), z.literal('attribute'), z.strictObject({ path: serverPath })]).default('none'),
+  signIn: signIn.optional(),
+  /** GET answers `{ "count": n }`, DELETE ends all sessions of the account. */
+  sessions: z.strictObject({ path: serverPath }).optional(),
+  /** What archive means here: attributes to set. */
+  archive: z.record(z.string(), z.union([z.string(), z.boolean(), z.null()])).optional(),
+});
+
+export type ScimConfig = z.infer<typeof scimConfigSchema>;

@@ -1,0 +1,247 @@
+import { z } from 'zod';
+import type {
+  Capabilities,
+  Connector,
+  ConnectorDescriptor,
+  ConnectorOperation,
+  Finding,
+  Health,
+  OperationContext,
+  TargetSchema,
+} from '../connector.js';
+import { isConnectorError } from '../errors.js';
+import type { ConnectorFactory } from '../registry.js';
+import { parseConfig } from '../registry.js';
+import { Secret, isSecretReference } from '../secret.js';
+import { compareState } from '../shared/compare.js';
+import {
+  createAccount,
+  deleteAccount,
+  findAccounts,
+  getAccount,
+  listAccounts,
+  observe,
+  setActive,
+  setPassword,
+  updateAccount,
+} from './accounts.js';
+import type { ScimContext } from './client.js';
+import { createFeatures, readUser, requireAccount } from './client.js';
+import type { ScimConfig } from './config.js';
+import { scimConfigSchema } from './config.js';
+import { addMember, entitlementsOf, listMembers, removeMember } from './groups.js';
+import { ScimHttp } from './http.js';
+import { knownAttributes } from './paths.js';
+import { listSessions, probeSignIn, putSecret, revokeSessions } from './sign-in.js';
+
+export const scimDescriptor: ConnectorDescriptor = {
+  kind: 'scim',
+  version: '1',
+  title: 'SCIM 2.0 (RFC 7643, RFC 7644)',
+  configSchema: z.toJSONSchema(scimConfigSchema, { io: 'input' }) as Record<string, unknown>,
+};
+
+/** The connector for SCIM 2.0 servers; see docs/connectors.md for its configuration. */
+export const scimFactory: ConnectorFactory = {
+  kind: 'scim',
+  descriptor: scimDescriptor,
+  configSchema: scimConfigSchema,
+  create: (application, rawConfig, deps) => {
+    const config = parseConfig(scimConfigSchema, application, rawConfig);
+    const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
+    const http = new ScimHttp(deps.secrets(config.token), config.requestTimeoutMs);
+    const baseUrl = base.replace(/\/+$/, '');
+    const features = createFeatures(config, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
+    return createScimConnector({ application, config, baseUrl, http, features });
+  },
+};
+
+/** What a configuration makes possible: data only, no request. */
+export function scimCapabilities(config: ScimConfig): Capabilities {
+  const secret = config.secret !== 'none';
+  const operations: ConnectorOperation[] = ['list', 'get', 'find', 'create', 'update', 'disable', 'enable', 'delete'];
+  if (config.archive !== undefined) {
+    operations.push('archive');
+  }
+  if (config.secret === 'attribute') {
+    operations.push('seal');
+  }
+  if (config.groups) {
+    operations.push('listMembers', 'addMember', 'removeMember');
+  }
+  if (config.sessions !== undefined) {
+    operations.push('listSessions', 'revokeSessions');
+  }
+  if (secret) {
+    operations.push('setSecret', 'resetCredentials');
+  }
+  if (config.signIn !== undefined) {
+    operations.push('probeSignIn');
+  }
+  operations.push('verify');
+  return {
+    objectClasses: { account: { operations, findBy: ['*'] } },
+    signInProbe: config.signIn !== undefined,
+    atomicSeal: config.secret === 'attribute',
+    entitlements: config.groups,
+    rename: true,
+    sessions: config.sessions !== undefined,
+    archive: config.archive !== undefined,
+    consistencyWindowMs: config.consistencyWindowMs,
+    adoptionKey: 'externalId',
+  };
+}
+
+function createScimConnector(scim: ScimContext): Connector {
+  const { config, http } = scim;
+  return {
+    descriptor: scimDescriptor,
+    capabilities: () => scimCapabilities(config),
+    schema: () => Promise.resolve(schemaOfUsers()),
+    health: (ctx) => health(scim, ctx),
+    validate: (ctx) => validate(scim, ctx),
+    close: () => http.close(),
+    list: (query, ctx) => listAccounts(scim, query, ctx),
+    get: (ref, ctx) => getAccount(scim, ref, ctx),
+    find: (by, ctx) => findAccounts(scim, by, ctx),
+    create: (spec, ctx) => createAccount(scim, spec, ctx),
+    update: (ref, delta, ctx) => updateAccount(scim, ref, delta, ctx),
+    disable: (ref, ctx) => setActive(scim, ref, false, 'disable', ctx),
+    enable: (ref, ctx) => setActive(scim, ref, true, 'enable', ctx),
+    delete: (ref, ctx) => deleteAccount(scim, ref, ctx),
+    verify: (expected, ctx) => verify(scim, expected, ctx),
+    ...(config.groups ? groupOperations(scim) : {}),
+    ...(config.archive === undefined ? {} : archiveOperation(scim, config.archive)),
+    ...secretOperations(scim),
+    ...sessionOperations(scim),
+  };
+}
+
+function groupOperations(scim: ScimContext): Pick<Required<Connector>, 'listMembers' | 'addMember' | 'removeMember'> {
+  return {
+    listMembers: (group, cursor, ctx) => listMembers(scim, group, cursor, ctx),
+    addMember: (group, ref, ctx) => addMember(scim, group, ref, ctx),
+    removeMember: (group, ref, ctx) => removeMember(scim, group, ref, ctx),
+  };
+}
+
+function archiveOperation(
+  scim: ScimContext,
+  attributes: NonNullable<ScimConfig['archive']>,
+): Pick<Required<Connector>, 'archive'> {
+  const deltas = Object.entries(attributes).map(([attribute, value]) => ({ attribute, op: 'replace' as const, value }));
+  return { archive: (ref, ctx) => updateAccount(scim, ref, deltas, ctx, 'archive') };
+}
+
+function secretOperations(scim: ScimContext): Partial<Connector> {
+  const how = scim.config.secret;
+  if (how === 'none') {
+    return {};
+  }
+  const set: NonNullable<Connector['setSecret']> =
+    how === 'attribute'
+      ? (ref, secret, ctx) => setPassword(scim, ref, secret.reveal(), 'setSecret', ctx)
+      : (ref, secret, ctx) => putSecret(scim, how.path, ref, secret.reveal(), 'setSecret', ctx);
+  return {
+    setSecret: set,
+    resetCredentials: async (ref, sink, ctx) => {
+      const secret = Secret.random();
+      const result = await set(ref, secret, ctx);
+      const { reference } = await sink.put(secret);
+      return { ...result, secretReference: reference };
+    },
+    ...(how === 'attribute'
+      ? {
+          seal: async (ref, secret, ctx) => {
+            const result = await setActive(scim, ref, false, 'seal', ctx, secret.reveal());
+            return { ...result, atomic: true };
+          },
+        }
+      : {}),
+  };
+}
+
+function sessionOperations(scim: ScimContext): Partial<Connector> {
+  const { sessions, signIn } = scim.config;
+  return {
+    ...(sessions === undefined
+      ? {}
+      : {
+          listSessions: (ref, ctx) => listSessions(scim, sessions.path, ref, 'listSessions', ctx),
+          revokeSessions: (ref, ctx) => revokeSessions(scim, sessions.path, ref, ctx),
+        }),
+    ...(signIn === undefined
+      ? {}
+      : { probeSignIn: (login, secret, ctx) => probeSignIn(scim, signIn, login, secret, ctx) }),
+  };
+}
+
+/** Reads on a connection of its own, and entitlements from the groups' side. */
+async function verify(...[scim, expected, ctx]: [ScimContext, ...Parameters<Connector['verify']>]) {
+  requireAccount(expected.ref.objectClass, 'verify');
+  return scim.http.onOwnConnection(async (send) => {
+    const found = await readUser(scim, expected.ref.nativeId, 'verify', ctx, send);
+    const asked = (expected.entitlementsPresent?.length ?? 0) + (expected.entitlementsAbsent?.length ?? 0) > 0;
+    const groups =
+      found !== undefined && asked ? await entitlementsOf(scim, expected.ref.nativeId, 'verify', ctx, send) : undefined;
+    const road = asked ? 'scim:own-connection+groups' : 'scim:own-connection';
+    return compareState(expected, found === undefined ? undefined : observe(scim, found.resource, groups), road);
+  });
+}
+
+async function health(scim: ScimContext, ctx: OperationContext): Promise<Health> {
+  const started = performance.now();
+  try {
+    // Users, not ServiceProviderConfig: many servers show the latter to anybody.
+    const url = `${scim.baseUrl}/Users?startIndex=1&count=1&attributes=id`;
+    await scim.http.send({ operation: 'health', method: 'GET', url, write: false }, ctx);
+    return { ok: true, latencyMs: performance.now() - started };
+  } catch (error) {
+    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
+    return { ok: false, code, latencyMs: performance.now() - started };
+  }
+}
+
+async function validate(scim: ScimContext, ctx: OperationContext): Promise<readonly Finding[]> {
+  const state = await health(scim, ctx);
+  if (!state.ok) {
+    return [
+      { severity: 'error', code: state.code ?? 'UNAVAILABLE', message: 'the users of the server cannot be read' },
+    ];
+  }
+  const findings: Finding[] = [];
+  const features = await scim.features(ctx);
+  if (!features.patch) {
+    findings.push({
+      severity: 'info',
+      code: 'no-patch',
+      message: 'the server does not announce PATCH: whole users are replaced',
+    });
+  }
+  if (!features.etag) {
+    findings.push({
+      severity: 'info',
+      code: 'no-etag',
+      message: 'the server does not announce ETags: two writers are not noticed',
+    });
+  }
+  if (scim.config.signIn === undefined) {
+    findings.push({
+      severity: 'warning',
+      code: 'no-sign-in',
+      message: 'no sign-in is configured: cuts are proven by reading only',
+    });
+  }
+  return findings;
+}
+
+function schemaOfUsers(): TargetSchema {
+  const attributes = knownAttributes.map(({ name, list }) => ({
+    name,
+    type: list ? ('strings' as const) : ('string' as const),
+    required: false,
+    writable: true,
+  }));
+  const login = { name: 'login', type: 'string', required: true, writable: true } as const;
+  return { objectClasses: [{ name: 'account', attributes: [login, ...attributes] }] };
+}

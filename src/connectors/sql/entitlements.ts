@@ -1,0 +1,107 @@
+import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationContext, Page } from '../connector.js';
+import { ConnectorError } from '../errors.js';
+import { requireAccount, rowByKey } from './accounts.js';
+import type { Session, SqlContext } from './client.js';
+import type { SqlConfig } from './config.js';
+
+type Entitlements = NonNullable<SqlConfig['entitlements']>;
+const membersPerPage = 500;
+
+/** Adds or removes one role row. The account and the role must exist; a missing role is INVALID. */
+export async function changeRole(
+  sql: SqlContext,
+  entitlements: Entitlements,
+  group: EntitlementRef,
+  ref: AccountRef,
+  wanted: boolean,
+  ctx: OperationContext,
+): Promise<MutationResult> {
+  const operation = wanted ? 'addMember' : 'removeMember';
+  requireAccount(ref.objectClass, operation);
+  return sql.database.transaction(operation, ctx, async (session) => {
+    await requireRole(sql, entitlements, group, session, operation);
+    const row = await rowByKey(sql, session, ref, sql.statements.byKeyLocked);
+    if (row === undefined) {
+      throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
+    }
+    const held = (row['roles'] as string[]).includes(group.name);
+    if (held === wanted) {
+      return { outcome: 'already-in-state', ref, changed: [] };
+    }
+    const { table, account, role } = names(sql, entitlements);
+    const [one, two] = [sql.dialect.placeholder(1), sql.dialect.placeholder(2)];
+    const text = wanted
+      ? `insert into ${table} (${account}, ${role}) values (${one}, ${two}) on conflict do nothing`
+      : `delete from ${table} where ${account} = ${one} and ${role} = ${two}`;
+    await session.write(text, [ref.nativeId, group.name]);
+    const change = { attribute: 'entitlements', op: wanted ? 'add' : 'remove', value: [group.name] } as const;
+    return { outcome: 'applied', ref, changed: [change] };
+  });
+}
+
+async function requireRole(
+  sql: SqlContext,
+  entitlements: Entitlements,
+  group: EntitlementRef,
+  session: Session,
+  operation: string,
+): Promise<void> {
+  const { catalog } = entitlements;
+  if (catalog === undefined) {
+    return;
+  }
+  const q = sql.dialect.quote;
+  const from = `${q(catalog.table.schema)}.${q(catalog.table.name)}`;
+  const text = `select 1 as known from ${from} where ${q(catalog.role)} = ${sql.dialect.placeholder(1)}`;
+  if ((await session.read(text, [group.name])).length === 0) {
+    throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute: 'entitlement' });
+  }
+}
+
+/** One page of the accounts that have a role, by account key. */
+export async function listMembers(
+  sql: SqlContext,
+  entitlements: Entitlements,
+  group: EntitlementRef,
+  cursor: Cursor | undefined,
+  ctx: OperationContext,
+): Promise<Page<AccountRef>> {
+  const { table, account, role } = names(sql, entitlements);
+  const p = sql.dialect.placeholder;
+  const rows = await sql.database.reading('listMembers', ctx, async (session) => {
+    await requireRole(sql, entitlements, group, session, 'listMembers');
+    const after = cursor === undefined ? '' : ` and ${account} > ${p(3)}`;
+    const text =
+      `select ${account}::text as native_id from ${table} where ${role} = ${p(1)}${after}` +
+      ` order by ${account} limit ${p(2)}`;
+    return session.read(text, [group.name, membersPerPage + 1, ...(cursor === undefined ? [] : [cursor])]);
+  });
+  const items = rows.slice(0, membersPerPage).map((row) => ({
+    application: sql.application,
+    objectClass: 'account',
+    nativeId: String(row['native_id']),
+  }));
+  const last = items.at(-1);
+  return rows.length > membersPerPage && last !== undefined
+    ? { items, complete: false, next: last.nativeId }
+    : { items, complete: true };
+}
+
+/** The roles of an account, from the role table's side. */
+export async function rolesOf(
+  sql: SqlContext,
+  session: Session,
+  nativeId: string,
+): Promise<readonly string[] | undefined> {
+  const text = sql.statements.rolesOfAccount;
+  return text === undefined ? undefined : (await session.read(text, [nativeId])).map((row) => String(row['role']));
+}
+
+function names(sql: SqlContext, entitlements: Entitlements): { table: string; account: string; role: string } {
+  const q = sql.dialect.quote;
+  return {
+    table: `${q(entitlements.table.schema)}.${q(entitlements.table.name)}`,
+    account: q(entitlements.account),
+    role: q(entitlements.role),
+  };
+}
