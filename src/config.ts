@@ -31,6 +31,13 @@ export interface Config {
   readonly temporal: TemporalConfig;
   readonly database: DatabaseConfig;
   readonly masterKey: SecretReference;
+  /** Only set by the embedded stack, for its sandbox. */
+  readonly sandbox: {
+    /** Superuser of the embedded Postgres, for the sandbox targets' own databases; a secret. */
+    readonly postgresAdminUrl: string | undefined;
+    /** An API token with every role that the API accepts from its start; a secret. */
+    readonly token: string | undefined;
+  };
   /** What the command line client talks to; undefined: the stack described by run.json in home. */
   readonly client: { readonly url: string | undefined; readonly token: string | undefined };
 }
@@ -104,6 +111,8 @@ const schema = z.object({
   TENURE_DATABASE_APP_URL: postgresUrl,
   TENURE_DATABASE_AUDITOR_URL: postgresUrl,
   TENURE_MASTER_KEY: secretReference,
+  TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
+  TENURE_SANDBOX_TOKEN: z.string().optional(),
   TENURE_URL: httpUrl,
   TENURE_TOKEN: z.string().optional(),
   TEMPORAL_ADDRESS: z
@@ -140,6 +149,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     temporal: temporalConfig(vars, env),
     database: databaseConfig(vars),
     masterKey: parseReference(vars.TENURE_MASTER_KEY ?? `file:${join(home, 'master.key')}`, cwd),
+    sandbox: { postgresAdminUrl: vars.TENURE_SANDBOX_POSTGRES_URL, token: vars.TENURE_SANDBOX_TOKEN },
     client: { url: vars.TENURE_URL, token: vars.TENURE_TOKEN },
   };
 }
