@@ -14,7 +14,11 @@ import { plusMs } from './lib/clock.js';
 
 export interface QueueAdvance {
   /** Children to start; a process stays in this list until it has started, so a lost start is repeated. */
-  readonly open: readonly (ProcessInput & { readonly workflowId: string; readonly cut: boolean; readonly effectiveAt: Instant })[];
+  readonly open: readonly (ProcessInput & {
+    readonly workflowId: string;
+    readonly cut: boolean;
+    readonly effectiveAt: Instant;
+  })[];
   readonly amend: readonly string[];
   readonly cancel: readonly string[];
   readonly nextDueAt?: Instant;
@@ -166,14 +170,24 @@ async function take(
         .where('process_id', '=', step.processId)
         .returning('workflow_id')
         .executeTakeFirstOrThrow();
-      await audit(trx, deps, taking, 'process.amended', { processId: step.processId, effectiveAt: transition.effectiveAt });
+      await audit(trx, deps, taking, 'process.amended', {
+        processId: step.processId,
+        effectiveAt: transition.effectiveAt,
+      });
       taken.amend.push(row.workflow_id);
       return;
     }
     case 'cancel': {
       const row = await trx
         .updateTable('process')
-        .set({ state: 'cancelled', digest: step.digest, outcome: step.why, ended_at: taking.now, blocked_on: null, due_at: null })
+        .set({
+          state: 'cancelled',
+          digest: step.digest,
+          outcome: step.why,
+          ended_at: taking.now,
+          blocked_on: null,
+          due_at: null,
+        })
         .where('process_id', '=', step.processId)
         .returning(['workflow_id'])
         .executeTakeFirstOrThrow();
@@ -297,4 +311,3 @@ export async function markStarted(db: Queryable, processId: ProcessId, now: Inst
     .where('started_at', 'is', null)
     .execute();
 }
-

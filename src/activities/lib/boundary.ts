@@ -59,7 +59,8 @@ export function classify(error: unknown): Classified {
       ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.attribute === undefined ? {} : { attribute: error.attribute }),
     };
-  if (error instanceof Error && error.name === 'AbortError') return { type: 'OutcomeUnknown', code: 'ABORTED', sent: true };
+  if (error instanceof Error && error.name === 'AbortError')
+    return { type: 'OutcomeUnknown', code: 'ABORTED', sent: true };
   return { type: 'Unexpected', code: error instanceof Error ? error.name : 'unknown', sent: true };
 }
 

@@ -166,7 +166,7 @@ const STATEMENTS: readonly string[] = [
      first_write_at timestamptz,
      created_at timestamptz not null default now(),
      settled_at timestamptz,
-     unique (plan_id, application)
+     unique nulls not distinct (plan_id, application, account_id)
    )`,
   `create index visit_process on visit (process_id)`,
   `create index visit_in_flight on visit (identity_id) where write_in_flight`,

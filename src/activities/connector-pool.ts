@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import type { Connector, ConnectorOperation } from '../connectors/connector.js';
+import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js';
+import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
+import type { ApplicationSlug } from '../domain/process/ids.js';
+import type { OperationKind } from '../domain/process/kinds.js';
+import type { CapabilityMap } from '../planning/plan-service.js';
+import type { ConnectorPool } from './deps.js';
+
+/** Which connector operation stands behind which operation of a plan. `manual` is a person's. */
+export const CONNECTOR_OPERATION: Readonly<Record<Exclude<OperationKind, 'manual'>, ConnectorOperation>> = {
+  create: 'create',
+  update: 'update',
+  rename: 'update',
+  enable: 'enable',
+  disable: 'disable',
+  seal: 'seal',
+  'revoke-sessions': 'revokeSessions',
+  'hand-over-credential': 'setSecret',
+  'add-entitlement': 'addMember',
+  'remove-entitlement': 'removeMember',
+  archive: 'archive',
+  delete: 'delete',
+};
+
+/** Opens connectors on first use and keeps them as long as the application's configuration stays the same. */
+export function createConnectorPool(registry: ConnectorRegistry, deps: ConnectorDeps): ConnectorPool {
+  const open = new Map<string, Connector>();
+  return {
+    connectorFor(application) {
+      const key = `${application.slug}/${createHash('sha256').update(JSON.stringify(application.config)).digest('hex')}`;
+      const known = open.get(key);
+      if (known !== undefined) return known;
+      const connector = registry.create(application.connector, application.slug, application.config, deps);
+      open.set(key, connector);
+      return connector;
+    },
+    async close() {
+      await Promise.allSettled([...open.values()].map((connector) => connector.close()));
+      open.clear();
+    },
+  };
+}
+
+/** What every application of a policy can do, as the planner asks it. A connector that cannot be opened can do nothing: a person is asked. */
+export function capabilitiesOf(pool: ConnectorPool, policy: CompiledPolicy): CapabilityMap {
+  return new Map(policy.applications.map((application) => [application.slug, kindsOf(pool, application, policy)]));
+}
+
+function kindsOf(
+  pool: ConnectorPool,
+  application: ApplicationPolicy,
+  policy: CompiledPolicy,
+): readonly OperationKind[] {
+  if (application.mode === 'manual') return [];
+  const capabilities = pool.connectorFor(application, policy).capabilities();
+  const operations = new Set(capabilities.objectClasses.account.operations);
+  const kinds = Object.entries(CONNECTOR_OPERATION) as [OperationKind, ConnectorOperation][];
+  return kinds
+    .filter(([kind, operation]) => operations.has(operation) && (kind !== 'rename' || capabilities.rename))
+    .map(([kind]) => kind);
+}
+
+/** Finds an application of a policy; undefined when the policy no longer has it. */
+export function applicationOf(policy: CompiledPolicy, slug: ApplicationSlug): ApplicationPolicy | undefined {
+  return policy.applications.find((application) => application.slug === slug);
+}

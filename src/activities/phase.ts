@@ -1,0 +1,300 @@
+import { randomUUID } from 'node:crypto';
+import { appendAudit } from '../db/audit.js';
+import type { Queryable } from '../db/database.js';
+import type { ProcessDetail, ProcessTable } from '../db/schema.js';
+import type { Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
+import type { CompiledPolicy } from '../domain/policy/types.js';
+import { brand } from '../domain/process/ids.js';
+import type { IdentityId, Instant, PlanId, ProcessId, VisitId } from '../domain/process/ids.js';
+import type { Phase } from '../domain/process/kinds.js';
+import type { Json } from '../domain/process/json.js';
+import { loadActual } from '../planning/accounts.js';
+import { loadPerson } from '../planning/person.js';
+import type { Person } from '../planning/person.js';
+import { computePhase, managerIdentity } from '../planning/plan-service.js';
+import { loadNames } from '../planning/names.js';
+import type { Selectable } from 'kysely';
+import type { PlannedPhase } from '../workflows/messages.js';
+import { capabilitiesOf } from './connector-pool.js';
+import type { ActivityDeps } from './deps.js';
+import { plusMs } from './lib/clock.js';
+
+const DAY_MS = 86_400_000;
+
+export interface PhaseInput {
+  readonly identityId: IdentityId;
+  readonly processId: ProcessId;
+  readonly phase: Phase;
+  /** Made by the workflow, so that a repeated call finds what the first one stored. */
+  readonly planId: PlanId;
+  readonly now: Instant;
+}
+
+export interface PhasePlan extends PlannedPhase {
+  /** What waits for a person's yes; ids only. */
+  readonly approvals: readonly PendingApproval[];
+}
+
+export interface PendingApproval {
+  readonly approvalId: string;
+  readonly approverId: IdentityId | null;
+  readonly expiresAt: Instant;
+}
+
+/**
+ * Plans one phase at the instant it runs (level-triggered: the ledger, the accounts and the approvals as they are now), stores the plan with its hash and
+ * policy version, its visits, and the approvals it asks for, in one transaction. Repeating it with the same plan id returns what was stored.
+ */
+export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
+  const stored = await storedPlan(deps.db, input);
+  if (stored !== undefined) return stored;
+  const process = await deps.db
+    .selectFrom('process')
+    .selectAll()
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  const plan = await computePhase(deps.db, deps.keys, {
+    person,
+    policy,
+    phase: input.phase,
+    kind: process.kind,
+    processId: input.processId,
+    names: await loadNames(deps.db, input.identityId),
+    capabilities: capabilitiesOf(deps.connectors, policy),
+    approvals: await loadApprovals(deps.db, process.transition_id),
+    now: input.now,
+    desiredAt: desiredAt(input, process),
+    actual: await loadActual(deps.db, input.identityId, input.processId),
+  });
+  return store(deps, { input, process, policy, person, plan });
+}
+
+/** Phases before the effective instant look ahead to it; every other one is about now. */
+function desiredAt(input: PhaseInput, process: Selectable<ProcessTable>): Instant {
+  return input.phase === 'provision' && process.effective_at > input.now ? process.effective_at : input.now;
+}
+
+async function loadApprovals(
+  db: Queryable,
+  transitionId: string,
+): Promise<ReadonlyMap<string, 'approved' | 'denied' | 'pending'>> {
+  const rows = await db
+    .selectFrom('approval')
+    .innerJoin('process', 'process.process_id', 'approval.process_id')
+    .select(['approval.entitlement_key', 'approval.status'])
+    .where('process.transition_id', '=', transitionId)
+    .orderBy('approval.requested_at')
+    .execute();
+  return new Map(
+    rows.map((row) => [
+      row.entitlement_key,
+      row.status === 'approved' ? 'approved' : row.status === 'pending' ? 'pending' : 'denied',
+    ]),
+  );
+}
+
+interface Storing {
+  readonly input: PhaseInput;
+  readonly process: Selectable<ProcessTable>;
+  readonly policy: CompiledPolicy;
+  readonly person: Person;
+  readonly plan: Plan;
+}
+
+async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
+  const { input, process, plan, policy } = storing;
+  const scope = input.phase === 'revoke' ? new Set(process.detail.revokeScope ?? []) : undefined;
+  const visits = plan.visits
+    .map((visit) => ({ ...visit, operations: runnable(visit, scope) }))
+    .filter((visit) => visit.operations.length > 0);
+  const body = await deps.keys.encryptFor(deps.db, input.identityId, 'plan', plan as unknown as Json);
+  const bodies = await Promise.all(
+    visits.map((visit) => deps.keys.encryptFor(deps.db, input.identityId, 'visit', visit as unknown as Json)),
+  );
+  return deps.db.transaction().execute(async (trx) => {
+    await trx
+      .insertInto('plan')
+      .values({
+        plan_id: input.planId,
+        identity_id: input.identityId,
+        process_id: input.processId,
+        phase: input.phase,
+        policy_version: policy.version,
+        hash: plan.hash,
+        body,
+        created_at: input.now,
+      })
+      .execute();
+    if (visits.length > 0) {
+      await trx
+        .insertInto('visit')
+        .values(visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body)))
+        .execute();
+    }
+    await trx
+      .updateTable('process')
+      .set({ phase: input.phase, blocked_on: null, due_at: null })
+      .where('process_id', '=', input.processId)
+      .execute();
+    const approvals = await requestApprovals(trx, deps, storing);
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'plan.stored',
+      body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
+    });
+    return { ...(await plannedVisits(trx, input.planId)), approvals };
+  });
+}
+
+function runnable(visit: PlannedVisit, scope: ReadonlySet<string> | undefined): readonly Operation[] {
+  return visit.operations.filter(
+    (operation) => !operation.needsApproval && (scope === undefined || scope.has(operation.key)),
+  );
+}
+
+function visitRow(storing: Storing, visit: PlannedVisit, body: Buffer) {
+  const { input, process, policy } = storing;
+  const tier = visit.tier;
+  const base = process.effective_at > input.now ? process.effective_at : input.now;
+  return {
+    visit_id: brand<VisitId>(randomUUID()),
+    plan_id: input.planId,
+    process_id: input.processId,
+    identity_id: input.identityId,
+    generation: process.generation,
+    application: visit.application,
+    phase: input.phase,
+    tier: tier ?? null,
+    // Tier deadlines count from the instant access ends; archive and delete from the instant they fall due.
+    deadline_at:
+      tier === undefined
+        ? null
+        : plusMs(
+            tier === 'T4' ? input.now : minInstant(process.effective_at, base),
+            policy.lifecycle.tiers[tier].deadlineMs,
+          ),
+    account_id: visit.accountId ?? null,
+    depends_on: [...visit.dependsOn],
+    body,
+    outcome: null,
+    code: null,
+    write_until: null,
+    wrote_at: null,
+    first_write_at: null,
+    settled_at: null,
+  };
+}
+
+function minInstant(a: Instant, b: Instant): Instant {
+  return a < b ? a : b;
+}
+
+/** Asks for what the plan may not do yet: one approval per key and process, addressed to the manager as known now. */
+async function requestApprovals(
+  trx: Queryable,
+  deps: ActivityDeps,
+  storing: Storing,
+): Promise<readonly PendingApproval[]> {
+  const { input, plan, person, policy } = storing;
+  const keys = new Set(
+    plan.visits.flatMap((visit) =>
+      visit.operations.flatMap((one) => (one.needsApproval && one.approvalKey !== undefined ? [one.approvalKey] : [])),
+    ),
+  );
+  if (keys.size === 0) return [];
+  const approver = await managerIdentity(trx, deps.keys, person, person.stateAt(plan.desiredAt));
+  for (const key of keys) {
+    await trx
+      .insertInto('approval')
+      .values({
+        approval_id: randomUUID(),
+        identity_id: input.identityId,
+        process_id: input.processId,
+        entitlement_key: key,
+        approver_identity_id: approver ?? null,
+        requested_at: input.now,
+        expires_at: plusMs(input.now, policy.lifecycle.approvals.expiresAfterDays * DAY_MS),
+        decided_by: null,
+        decided_at: null,
+        comment: null,
+      })
+      .onConflict((conflict) => conflict.columns(['process_id', 'entitlement_key']).doNothing())
+      .execute();
+  }
+  return pendingApprovals(trx, input.processId);
+}
+
+async function pendingApprovals(db: Queryable, processId: ProcessId): Promise<readonly PendingApproval[]> {
+  const rows = await db
+    .selectFrom('approval')
+    .select(['approval_id', 'approver_identity_id', 'expires_at'])
+    .where('process_id', '=', processId)
+    .where('status', '=', 'pending')
+    .orderBy('approval_id')
+    .execute();
+  return rows.map((row) => ({
+    approvalId: row.approval_id,
+    approverId: row.approver_identity_id,
+    expiresAt: row.expires_at,
+  }));
+}
+
+async function plannedVisits(db: Queryable, planId: PlanId): Promise<PlannedPhase> {
+  const rows = await db
+    .selectFrom('visit')
+    .select(['visit_id', 'application', 'depends_on'])
+    .where('plan_id', '=', planId)
+    .orderBy('application')
+    .execute();
+  return {
+    planId,
+    visits: rows.map((row) => ({ visitId: row.visit_id, application: row.application, dependsOn: row.depends_on })),
+  };
+}
+
+async function storedPlan(db: Queryable, input: PhaseInput): Promise<PhasePlan | undefined> {
+  const row = await db.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId).executeTakeFirst();
+  if (row === undefined) return undefined;
+  return { ...(await plannedVisits(db, input.planId)), approvals: await pendingApprovals(db, input.processId) };
+}
+
+/**
+ * Fixes what a mover may take away when its grace period ends: what the person holds now and policy no longer gives. A later mover's old access is in that
+ * mover's scope, not in this one's (edge case 23). Returns whether there is anything.
+ */
+export async function fixRevokeScope(
+  deps: ActivityDeps,
+  input: Omit<PhaseInput, 'phase' | 'planId'>,
+): Promise<{ readonly any: boolean }> {
+  const process = await deps.db
+    .selectFrom('process')
+    .selectAll()
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const plan = await computePhase(deps.db, deps.keys, {
+    person: await loadPerson(deps.db, deps.keys, input.identityId),
+    policy,
+    phase: 'revoke',
+    kind: process.kind,
+    processId: input.processId,
+    names: await loadNames(deps.db, input.identityId),
+    capabilities: capabilitiesOf(deps.connectors, policy),
+    approvals: await loadApprovals(deps.db, process.transition_id),
+    now: input.now,
+    desiredAt: input.now,
+    actual: await loadActual(deps.db, input.identityId, input.processId),
+  });
+  const revokeScope = plan.visits.flatMap((visit) => visit.operations.map((operation) => operation.key));
+  const detail: ProcessDetail = { ...process.detail, revokeScope };
+  await deps.db
+    .updateTable('process')
+    .set({ detail: JSON.stringify(detail) })
+    .where('process_id', '=', input.processId)
+    .execute();
+  return { any: revokeScope.length > 0 };
+}
