@@ -9,7 +9,10 @@ export type TransliterationTables = Readonly<Record<string, Readonly<Record<stri
  * dotless i gives `i` everywhere. Empty when nothing is left. Pure.
  */
 export function asciiName(text: string, locale: string | undefined, tables: TransliterationTables): string {
-  const chain = localeChain(locale).flatMap((name) => tables[name] ?? []);
+  const chain = localeChain(locale).flatMap((name) => {
+    const table = tables[name];
+    return table ? [table] : [];
+  });
   const replaced = [...text.normalize('NFC')].map((character) => replacementOf(character, chain)).join('');
   return transliterate(replaced)
     .normalize('NFKD')

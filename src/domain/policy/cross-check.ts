@@ -62,14 +62,25 @@ function applicationProblems(
       }
     });
   }
+  problems.push(...mutableKeyProblems(file));
   if ((value.mode === 'manual') !== (value.connector === 'manual')) {
     const expected = 'mode manual with connector manual, and no other combination of the two';
     problems.push(problemAt(file, ['mode'], `mode ${value.mode} with connector ${value.connector}`, expected));
   }
-  if (value.mode === 'manual' && value.instructions === undefined) {
-    problems.push(problemAt(file, ['mode'], 'no instructions', 'instructions for the person who does it by hand'));
-  }
   return [...problems, ...secretProblems(file, ['config'], value.config), ...configProblems(file, connectors)];
+}
+
+const STABLE_FIELD = /\b(person\.id|(person|employment)\.(employeeNumber|custom\.\w+|custom\["[^"]+"\]))\b/;
+const CHANGING_FIELD = /\b(account|manager)\.|\b(person|employment)\.(?!id\b|employeeNumber\b|custom\b)/;
+
+/** A strong key links without asking, so it must not be something that changes with a name or a job (edge case 24). */
+function mutableKeyProblems(file: SourcedFile<ApplicationFile>): PolicyProblem[] {
+  return file.value.correlation.strong.flatMap((key, index) => {
+    const expression = key === 'login' ? file.value.login : file.value.attributes[key];
+    const isStable = expression === undefined || (STABLE_FIELD.test(expression) && !CHANGING_FIELD.test(expression));
+    const expected = 'a key made from person.id, an employee number or a custom attribute; others are weak keys';
+    return isStable ? [] : [problemAt(file, ['correlation', 'strong', index], `"${key}" can change`, expected)];
+  });
 }
 
 function configProblems(
@@ -104,6 +115,8 @@ function unknownApplication(
 }
 
 const SECRET_KEY = /(secret|password|passwd|passphrase|token|api_?key|private_?key|credentials?)$/i;
+/** Settings that say how a secret is carried, not what it is. */
+const SETTINGS: ReadonlySet<unknown> = new Set(['none', 'auto', 'attribute']);
 const REFERENCE = /^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/;
 const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i;
 
@@ -115,7 +128,8 @@ function secretProblems(file: SourcedFile<unknown>, path: YamlPath, value: unkno
     );
   }
   const key = path.findLast((part) => typeof part === 'string') ?? '';
-  const isSecret = SECRET_KEY.test(String(key)) && typeof value === 'string' && !REFERENCE.test(value);
+  const isSecret =
+    SECRET_KEY.test(String(key)) && typeof value === 'string' && !REFERENCE.test(value) && !SETTINGS.has(value);
   const isUrlWithPassword = typeof value === 'string' && URL_WITH_PASSWORD.test(value);
   return isSecret || isUrlWithPassword
     ? [problemAt(file, path, 'a secret stands here in clear text', 'a reference: env:NAME or file:PATH')]
