@@ -5,7 +5,7 @@ import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import type { Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
-import type { IdentityId, Instant, PlanId, ProcessId, VisitId } from '../domain/process/ids.js';
+import type { IdentityId, Instant, PlanId, ProcessId, TransitionId, VisitId } from '../domain/process/ids.js';
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
@@ -78,7 +78,7 @@ function desiredAt(input: PhaseInput, process: Selectable<ProcessTable>): Instan
 
 async function loadApprovals(
   db: Queryable,
-  transitionId: string,
+  transitionId: TransitionId,
 ): Promise<ReadonlyMap<string, 'approved' | 'denied' | 'pending'>> {
   const rows = await db
     .selectFrom('approval')

@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import type { AccountRef, AttributeDelta, MutationResult, ObservedAccount } from '../../connectors/connector.js';
+import { Secret } from '../../connectors/secret.js';
+import type { Queryable } from '../../db/database.js';
+import type { Operation } from '../../domain/plan/types.js';
+import { brand } from '../../domain/process/ids.js';
+import type { AccountId, ProcessId } from '../../domain/process/ids.js';
+import { TenureError } from '../lib/boundary.js';
+import { plusMs } from '../lib/clock.js';
+import { operationContext } from './fence.js';
+import type { AccountRow, VisitContext } from './load.js';
+
+const HANDOVER_DAYS = 14;
+const DAY_MS = 86_400_000;
+
+/** Stable for person and application: whoever created the account, a repeat finds it again (style.md A8, edge case 16). */
+function creationKey(visit: VisitContext): string {
+  return `${visit.row.identity_id}/${visit.row.application}/account`;
+}
+
+function stepKey(visit: VisitContext, operation: Operation): string {
+  return `${visit.process.transition_id}/${visit.row.phase}/${operation.key}`;
+}
+
+export function refOf(account: AccountRow): AccountRef {
+  return { application: account.application, objectClass: 'account', nativeId: account.native_id };
+}
+
+/**
+ * Carries out one operation of a plan at the target and keeps the account row in step. Each one is safe to repeat: connectors answer `already-in-state`,
+ * creation finds what an earlier try made by its adoption key, and a strong correlation match is adopted instead of created (edge case 13).
+ */
+export async function applyOperation(
+  visit: VisitContext,
+  operation: Operation,
+  account: AccountRow | undefined,
+): Promise<AccountRow> {
+  if (operation.kind === 'create') return account ?? (await create(visit, operation));
+  if (account === undefined) throw new TenureError('AccountMissing', 'no-account');
+  const result = await mutate(visit, operation, account);
+  return noteResult(visit, operation, account, result);
+}
+
+async function mutate(visit: VisitContext, operation: Operation, account: AccountRow): Promise<MutationResult> {
+  const { connector } = visit;
+  const ref = refOf(account);
+  const ctx = operationContext(visit, stepKey(visit, operation), true);
+  switch (operation.kind) {
+    case 'update':
+    case 'rename':
+      return required(connector.update?.(ref, deltasOf(operation), ctx));
+    case 'enable':
+      return required(connector.enable?.(ref, ctx));
+    case 'disable':
+      return required(connector.disable?.(ref, ctx));
+    case 'seal':
+      return required(connector.seal?.(ref, await sealSecret(visit, account), ctx));
+    case 'revoke-sessions':
+      return required(connector.revokeSessions?.(ref, ctx));
+    case 'hand-over-credential':
+      return required(connector.setSecret?.(ref, await handoverSecret(visit), ctx));
+    case 'add-entitlement':
+      return required(connector.addMember?.(group(visit, operation), ref, ctx));
+    case 'remove-entitlement':
+      return required(connector.removeMember?.(group(visit, operation), ref, ctx));
+    case 'archive':
+      return required(connector.archive?.(ref, ctx));
+    case 'delete':
+      return required(connector.delete?.(ref, ctx));
+    case 'create':
+    case 'manual':
+      throw new TenureError('CapabilityMissing', operation.kind);
+  }
+}
+
+async function required(result: Promise<MutationResult> | undefined): Promise<MutationResult> {
+  if (result === undefined) throw new TenureError('CapabilityMissing', 'method-absent');
+  return result;
+}
+
+function group(visit: VisitContext, operation: Operation): { application: string; name: string } {
+  return { application: visit.row.application, name: operation.entitlement ?? '' };
+}
+
+function deltasOf(operation: Operation): readonly AttributeDelta[] {
+  return (operation.differences ?? []).map(({ attribute, to }) => ({
+    attribute,
+    op: to === null ? 'remove' : 'replace',
+    value: to,
+  }));
+}
+
+async function create(visit: VisitContext, operation: Operation): Promise<AccountRow> {
+  const { connector } = visit;
+  const attributes = operation.attributes ?? {};
+  const login = operation.login ?? '';
+  // After a write of ours was sent, the connector's adoption key finds it again; before, somebody else's hand may have made the account.
+  const known = visit.row.first_write_at === null ? await adoptable(visit, operation) : undefined;
+  if (known !== undefined) return link(visit, known, null);
+  const spec = { objectClass: 'account' as const, login, enabled: operation.enabled ?? false, attributes };
+  const result = await required(connector.create?.(spec, operationContext(visit, creationKey(visit), true)));
+  const status = operation.enabled === true ? ('enabled' as const) : ('disabled' as const);
+  return link(visit, { ref: result.ref, login, status, attributes, entitlements: [] }, visit.row.process_id);
+}
+
+/** An account at the target that a strong key says is this person's: adopted, never created beside. Two of them are a person's decision. */
+async function adoptable(visit: VisitContext, operation: Operation): Promise<ObservedAccount | undefined> {
+  const findBy = visit.connector.capabilities().objectClasses.account.findBy;
+  for (const attribute of visit.application.correlation.strong) {
+    const value = attribute === 'login' ? operation.login : operation.attributes?.[attribute];
+    if (typeof value !== 'string' || value === '') continue;
+    if (attribute !== 'login' && !findBy.includes(attribute) && !findBy.includes('*')) continue;
+    const ctx = operationContext(visit, `${creationKey(visit)}/find`, false);
+    const found = await visit.connector.find({ attribute, value }, ctx);
+    if (found.length > 1) throw new TenureError('AccountCollision', 'two-candidates');
+    const one = found[0];
+    if (one === undefined) continue;
+    await refuseForeign(visit, one);
+    return one;
+  }
+  return undefined;
+}
+
+async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promise<void> {
+  const owner = await visit.deps.db
+    .selectFrom('account')
+    .select('identity_id')
+    .where('application', '=', visit.row.application)
+    .where('native_id', '=', found.ref.nativeId)
+    .where('unlinked_at', 'is', null)
+    .executeTakeFirst();
+  if (owner !== undefined && owner.identity_id !== visit.row.identity_id)
+    throw new TenureError('AccountCollision', 'linked-to-another-identity');
+}
+
+/** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
+async function link(
+  visit: VisitContext,
+  observed: ObservedAccount,
+  createdBy: ProcessId | null,
+): Promise<AccountRow> {
+  return visit.deps.db
+    .insertInto('account')
+    .values({
+      account_id: brand<AccountId>(randomUUID()),
+      identity_id: visit.row.identity_id,
+      application: visit.row.application,
+      native_id: observed.ref.nativeId,
+      login: observed.login,
+      status: observed.status,
+      attributes: JSON.stringify(observed.attributes),
+      entitlements: [...(observed.entitlements ?? [])],
+      secret: null,
+      created_by_process: createdBy,
+      observed_at: visit.clock(),
+      unlinked_at: null,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['application', 'native_id'])
+        .where('unlinked_at', 'is', null)
+        .doUpdateSet({ observed_at: visit.clock(), status: observed.status }),
+    )
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+/** The random secret that only Tenure holds, stored before it is set, so that a repeat sets the same one and the probe can use it (design D5). */
+async function sealSecret(visit: VisitContext, account: AccountRow): Promise<Secret> {
+  const { db, keys } = visit.deps;
+  const context = `secret/${account.account_id}`;
+  if (account.secret !== null) {
+    const stored = await keys.decryptFor(db, account.identity_id, context, account.secret);
+    if (typeof stored === 'string') return new Secret(stored);
+  }
+  const secret = Secret.random();
+  const sealed = await keys.encryptFor(db, account.identity_id, context, secret.reveal());
+  await db.updateTable('account').set({ secret: sealed }).where('account_id', '=', account.account_id).execute();
+  return secret;
+}
+
+/** The first credential: kept encrypted until it is collected once, never in a history or log (edge case 17). A repeat sets the same one. */
+async function handoverSecret(visit: VisitContext): Promise<Secret> {
+  const { db, keys } = visit.deps;
+  const context = `handover/${visit.row.application}`;
+  const secret = Secret.random();
+  await db
+    .insertInto('credential_handover')
+    .values({
+      handover_id: randomUUID(),
+      identity_id: visit.row.identity_id,
+      application: visit.row.application,
+      process_id: visit.row.process_id,
+      secret: await keys.encryptFor(db, visit.row.identity_id, context, secret.reveal()),
+      expires_at: plusMs(visit.clock(), HANDOVER_DAYS * DAY_MS),
+      collected_at: null,
+      collected_by: null,
+    })
+    .onConflict((conflict) => conflict.columns(['identity_id', 'application', 'process_id']).doNothing())
+    .execute();
+  const row = await db
+    .selectFrom('credential_handover')
+    .select('secret')
+    .where('identity_id', '=', visit.row.identity_id)
+    .where('application', '=', visit.row.application)
+    .where('process_id', '=', visit.row.process_id)
+    .executeTakeFirstOrThrow();
+  const stored = row.secret === null ? undefined : await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
+  return typeof stored === 'string' ? new Secret(stored) : secret;
+}
+
+async function noteResult(
+  visit: VisitContext,
+  operation: Operation,
+  account: AccountRow,
+  result: MutationResult,
+): Promise<AccountRow> {
+  const now = visit.clock();
+  const attributes = { ...account.attributes, ...plainAttributes(operation) };
+  return visit.deps.db
+    .updateTable('account')
+    .set({
+      native_id: result.ref.nativeId,
+      observed_at: now,
+      attributes: JSON.stringify(attributes),
+      ...changeOf(operation, account, now),
+    })
+    .where('account_id', '=', account.account_id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+function plainAttributes(operation: Operation): Operation['attributes'] {
+  return operation.kind === 'update' ? operation.attributes : {};
+}
+
+function changeOf(operation: Operation, account: AccountRow, now: AccountRow['observed_at']) {
+  const without = account.entitlements.filter((name) => name !== operation.entitlement);
+  switch (operation.kind) {
+    case 'rename':
+      return { login: operation.login ?? account.login };
+    case 'enable':
+      return { status: 'enabled' as const, sealed: false, archived: false, secret: null };
+    case 'disable':
+      return { status: 'disabled' as const };
+    case 'seal':
+      return { status: 'disabled' as const, sealed: true };
+    case 'add-entitlement':
+      return { entitlements: [...without, operation.entitlement ?? ''] };
+    case 'remove-entitlement':
+      return { entitlements: without };
+    case 'archive':
+      return { archived: true, status: 'disabled' as const };
+    case 'delete':
+      return { unlinked_at: now };
+    case 'create':
+    case 'update':
+    case 'revoke-sessions':
+    case 'hand-over-credential':
+    case 'manual':
+      return {};
+  }
+}
+
+/** Notes a finished operation, and that no write of this visit is in flight any more. */
+export async function finishStep(db: Queryable, visit: VisitContext, operationKey: string): Promise<void> {
+  await db
+    .with('clear', (cte) =>
+      cte
+        .updateTable('visit')
+        .set({ write_in_flight: false })
+        .where('visit_id', '=', visit.row.visit_id)
+        .returning('visit_id'),
+    )
+    .insertInto('visit_step')
+    .values({ visit_id: visit.row.visit_id, operation_key: operationKey, state: 'applied', at: visit.clock() })
+    .onConflict((conflict) => conflict.columns(['visit_id', 'operation_key']).doUpdateSet({ state: 'applied' }))
+    .execute();
+}

@@ -1,0 +1,87 @@
+import type { SignInAnswer } from '../../connectors/connector.js';
+import { Secret } from '../../connectors/secret.js';
+import { SYSTEM } from '../../db/keys.js';
+import { sql } from 'kysely';
+import type { Instant } from '../../domain/process/ids.js';
+import { operationContext } from './fence.js';
+import type { VisitContext } from './load.js';
+
+/** A canary's answer holds for this long: long enough to serve one sweep, short enough to stand beside the probe it controls. */
+const FRESH_MS = 5_000;
+
+export interface CanaryAnswer {
+  readonly answer: SignInAnswer['answer'];
+  readonly at: Instant;
+}
+
+const answers = new WeakMap<object, Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }>>();
+
+/**
+ * Whether the application's canary can sign in now: the positive control of every negative probe (design D5). Makes the canary on first use: an account
+ * of Tenure's own with a random secret, never in any plan. `unknown` when policy names none.
+ */
+export async function canaryAnswer(visit: VisitContext): Promise<CanaryAnswer> {
+  const memory = memoryOf(visit);
+  const recent = memory.get(visit.row.application);
+  if (recent !== undefined && performance.now() - recent.readAt < FRESH_MS) return recent.answer;
+  const answer = { answer: await signIn(visit), at: visit.clock() };
+  if (answer.answer === 'accepted') memory.set(visit.row.application, { answer, readAt: performance.now() });
+  return answer;
+}
+
+function memoryOf(visit: VisitContext): Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }> {
+  const known = answers.get(visit.deps.connectors);
+  if (known !== undefined) return known;
+  const fresh = new Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }>();
+  answers.set(visit.deps.connectors, fresh);
+  return fresh;
+}
+
+async function signIn(visit: VisitContext): Promise<SignInAnswer['answer']> {
+  const { canaryLogin } = visit.application;
+  if (canaryLogin === undefined || visit.connector.probeSignIn === undefined) return 'unknown';
+  const secret = await ensureCanary(visit, canaryLogin);
+  const ctx = operationContext(visit, `canary/${visit.row.application}/probe`, false);
+  return (await visit.connector.probeSignIn(canaryLogin, secret, ctx)).answer;
+}
+
+/** The canary's secret, after making sure the account stands with it. One worker at a time makes it; the others wait for the lock. */
+async function ensureCanary(visit: VisitContext, login: string): Promise<Secret> {
+  const { db, keys } = visit.deps;
+  const { application } = visit.row;
+  const context = `canary/${application}`;
+  const ready = await db.selectFrom('canary').selectAll().where('application', '=', application).executeTakeFirst();
+  if (ready !== undefined && ready.ready_at !== null) return secretOf(await keys.decryptFor(db, SYSTEM, context, ready.secret));
+  return db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(hashtext(${`tenure/canary/${application}`}))`.execute(trx);
+    const row = await trx.selectFrom('canary').selectAll().where('application', '=', application).executeTakeFirst();
+    const secret = row === undefined ? Secret.random() : secretOf(await keys.decryptFor(trx, SYSTEM, context, row.secret));
+    if (row !== undefined && row.ready_at !== null) return secret;
+    const nativeId = await makeCanary(visit, login, secret);
+    const sealed = await keys.encryptFor(trx, SYSTEM, context, secret.reveal());
+    await trx
+      .insertInto('canary')
+      .values({ application, native_id: nativeId, login, secret: sealed, ready_at: visit.clock() })
+      .onConflict((conflict) => conflict.column('application').doUpdateSet({ native_id: nativeId, secret: sealed, ready_at: visit.clock() }))
+      .execute();
+    return secret;
+  });
+}
+
+async function makeCanary(visit: VisitContext, login: string, secret: Secret): Promise<string> {
+  const { connector } = visit;
+  const key = `canary/${visit.row.application}`;
+  const [found] = await connector.find({ attribute: 'login', value: login }, operationContext(visit, key, false));
+  const ref =
+    found?.ref ??
+    (await connector.create?.({ objectClass: 'account', login, enabled: true, attributes: {} }, operationContext(visit, key, false)))?.ref;
+  if (ref === undefined) throw new Error('this target cannot hold a canary');
+  await connector.setSecret?.(ref, secret, operationContext(visit, `${key}/secret`, false));
+  await connector.enable?.(ref, operationContext(visit, `${key}/enable`, false));
+  return ref.nativeId;
+}
+
+function secretOf(value: unknown): Secret {
+  if (typeof value !== 'string') throw new Error('the canary has no readable secret');
+  return new Secret(value);
+}

@@ -1,0 +1,43 @@
+import { sql } from 'kysely';
+import type { OperationContext } from '../../connectors/connector.js';
+import { TenureError } from '../lib/boundary.js';
+import { plusMs } from '../lib/clock.js';
+import type { VisitContext } from './load.js';
+
+/**
+ * The generation fence (design D3). In one statement, under a share lock on the identity's generation: either this write is noted as in flight and every
+ * later cut sees it, or the cut came first and nothing is sent. Raises GenerationOutdated.
+ */
+export async function passFence(visit: VisitContext): Promise<void> {
+  const now = visit.clock();
+  const until = plusMs(now, visit.timeoutMs + visit.application.settleMs);
+  const result = await sql<{ visit_id: string }>`
+    with fence as (select generation from identity where identity_id = ${visit.row.identity_id} for share)
+    update visit set write_in_flight = true, write_until = ${until}, wrote_at = ${now}, first_write_at = coalesce(first_write_at, ${now})
+    from fence where visit.visit_id = ${visit.row.visit_id} and ${visit.process.generation} >= fence.generation
+    returning visit.visit_id`.execute(visit.deps.db);
+  if (result.rows.length === 0) throw new TenureError('GenerationOutdated', 'newer-cut');
+}
+
+/** Whether a cut came since this visit was planned. */
+export async function isOutdated(visit: VisitContext): Promise<boolean> {
+  const identity = await visit.deps.db
+    .selectFrom('identity')
+    .select('generation')
+    .where('identity_id', '=', visit.row.identity_id)
+    .executeTakeFirstOrThrow();
+  return identity.generation > visit.process.generation;
+}
+
+/** What a connector gets for one operation; the sent marker is the fence. */
+export function operationContext(visit: VisitContext, key: string, fenced: boolean): OperationContext {
+  const timeout = AbortSignal.timeout(visit.timeoutMs);
+  return {
+    idempotencyKey: key,
+    signal: AbortSignal.any([visit.signal, timeout]),
+    deadline: new Date(Date.now() + visit.timeoutMs).toISOString(),
+    progress: visit.progress,
+    logger: visit.deps.logger,
+    ...(fenced ? { sentMarker: () => passFence(visit) } : {}),
+  };
+}

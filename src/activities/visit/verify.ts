@@ -1,0 +1,155 @@
+import type { ExpectedState, Verification } from '../../connectors/connector.js';
+import { Secret } from '../../connectors/secret.js';
+import type { EvidenceTable } from '../../db/schema.js';
+import type { Operation } from '../../domain/plan/types.js';
+import type { Verdict } from '../../domain/process/kinds.js';
+import type { Json } from '../../domain/process/json.js';
+import { canaryAnswer } from './canary.js';
+import { refOf } from './apply.js';
+import { operationContext } from './fence.js';
+import type { AccountRow, VisitContext } from './load.js';
+
+/** One thing that was checked, on its way to an evidence row. `seen` is encrypted before it is stored. */
+export interface Finding {
+  readonly operationKey: string;
+  readonly check: EvidenceTable['check_kind'];
+  readonly road: string;
+  readonly verdict: Verdict;
+  readonly code: string;
+  readonly seen: Json;
+  readonly residual?: string;
+}
+
+/**
+ * Proves a visit's operations by another road than the writes took (design D5): one read of the whole account compared with what was to be, the session
+ * list after a revocation, and for a cut a real sign-in with the secret that only Tenure holds, under the control of a canary that must still get in.
+ * Raises the connector's errors; unknown is never proven.
+ */
+export async function verifyVisit(
+  visit: VisitContext,
+  operations: readonly Operation[],
+  account: AccountRow,
+): Promise<readonly Finding[]> {
+  const findings: Finding[] = [...(await verifyState(visit, operations, account))];
+  for (const operation of operations) {
+    if (operation.kind === 'seal' || (operation.kind === 'disable' && account.secret !== null))
+      findings.push(await probeCut(visit, operation, account));
+    if (operation.kind === 'revoke-sessions') findings.push(await verifySessions(visit, operation, account));
+  }
+  return findings;
+}
+
+async function verifyState(
+  visit: VisitContext,
+  operations: readonly Operation[],
+  account: AccountRow,
+): Promise<readonly Finding[]> {
+  const readable = operations.filter((one) => one.kind !== 'revoke-sessions' && one.kind !== 'hand-over-credential');
+  if (readable.length === 0) return [];
+  const ctx = operationContext(visit, `${visit.row.visit_id}/verify`, false);
+  const verification = await visit.connector.verify(expectedState(visit, readable, account), ctx);
+  return readable.map((operation) => ({
+    operationKey: operation.key,
+    check: operation.kind === 'delete' ? 'absence' : 'state',
+    road: verification.road,
+    ...verdictOf(operation, verification),
+    seen: verification.seen as Json,
+  }));
+}
+
+/** What the account should look like after all operations of the visit. */
+function expectedState(visit: VisitContext, operations: readonly Operation[], account: AccountRow): ExpectedState {
+  const attributes = Object.assign({}, ...operations.map((one) => (one.kind === 'create' || one.kind === 'update' ? one.attributes : {})));
+  const last = operations.findLast((one) => one.enabled !== undefined);
+  const login = operations.findLast((one) => one.kind === 'rename' || one.kind === 'create')?.login;
+  const named = (kind: Operation['kind']): string[] =>
+    operations.flatMap((one) => (one.kind === kind && one.entitlement !== undefined ? [one.entitlement] : []));
+  return {
+    ref: refOf(account),
+    exists: !operations.some((one) => one.kind === 'delete'),
+    ...(last === undefined ? {} : { status: last.enabled === true ? 'enabled' : 'disabled' }),
+    ...(login === undefined ? {} : { login }),
+    ...(Object.keys(attributes as object).length === 0 ? {} : { attributes: attributes as NonNullable<ExpectedState['attributes']> }),
+    entitlementsPresent: named('add-entitlement'),
+    entitlementsAbsent: named('remove-entitlement'),
+    settling: isSettling(visit),
+  };
+}
+
+/** Whether a read may still lag behind this visit's last write. */
+export function isSettling(visit: VisitContext): boolean {
+  if (visit.row.wrote_at === null) return visit.application.settleMs > 0;
+  return Date.parse(visit.clock()) - Date.parse(visit.row.wrote_at) < visit.application.settleMs;
+}
+
+function verdictOf(operation: Operation, verification: Verification): { verdict: Verdict; code: string } {
+  switch (verification.verdict) {
+    case 'ok':
+      return { verdict: 'proven', code: 'ok' };
+    case 'pending':
+      return { verdict: 'pending', code: 'settling' };
+    case 'unknown':
+      return { verdict: 'unprovable', code: 'target-not-readable' };
+    case 'mismatch': {
+      const mine = verification.mismatches.find((mismatch) => concerns(operation, mismatch));
+      return mine === undefined ? { verdict: 'proven', code: 'ok' } : { verdict: 'refuted', code: `mismatch:${mine.what}` };
+    }
+  }
+}
+
+function concerns(operation: Operation, mismatch: Verification['mismatches'][number]): boolean {
+  switch (mismatch.what) {
+    case 'existence':
+      return true;
+    case 'status':
+      return operation.enabled !== undefined || operation.kind === 'archive';
+    case 'entitlement':
+      return mismatch.name === operation.entitlement;
+    case 'attribute':
+      if (mismatch.name === 'login') return operation.kind === 'rename' || operation.kind === 'create';
+      return mismatch.name !== undefined && operation.attributes !== undefined && mismatch.name in operation.attributes;
+  }
+}
+
+/** Sign-in with Tenure's own secret: only the target's "disabled" answer proves, "wrong password" is unknown, and only while the canary gets in. */
+async function probeCut(visit: VisitContext, operation: Operation, account: AccountRow): Promise<Finding> {
+  const { connector } = visit;
+  const secret = await storedSecret(visit, account);
+  const base = { operationKey: operation.key, check: 'sign-in' as const };
+  if (connector.probeSignIn === undefined || secret === undefined) {
+    const residual = 'sign-in cannot be tried at this target';
+    return { ...base, road: 'none', verdict: 'unprovable', code: 'no-probe', seen: {}, residual };
+  }
+  const control = await canaryAnswer(visit);
+  const ctx = operationContext(visit, `${visit.row.visit_id}/probe`, false);
+  const answer = await connector.probeSignIn(account.login, secret, ctx);
+  const seen = { answer: answer.answer, code: answer.code, canary: control.answer, canaryAt: control.at };
+  const road = answer.road;
+  if (answer.answer === 'accepted') return { ...base, road, verdict: 'refuted', code: 'sign-in-accepted', seen };
+  if (control.answer !== 'accepted')
+    return { ...base, road, verdict: 'pending', code: `canary-${control.answer}`, seen };
+  if (answer.answer === 'disabled') return { ...base, road, verdict: 'proven', code: answer.code, seen };
+  return { ...base, road, verdict: 'pending', code: `sign-in-${answer.answer}`, seen };
+}
+
+async function storedSecret(visit: VisitContext, account: AccountRow): Promise<Secret | undefined> {
+  const { db, keys } = visit.deps;
+  const row = await db
+    .selectFrom('account')
+    .select('secret')
+    .where('account_id', '=', account.account_id)
+    .executeTakeFirst();
+  if (row === undefined || row.secret === null) return undefined;
+  const text = await keys.decryptFor(db, account.identity_id, `secret/${account.account_id}`, row.secret);
+  return typeof text === 'string' ? new Secret(text) : undefined;
+}
+
+async function verifySessions(visit: VisitContext, operation: Operation, account: AccountRow): Promise<Finding> {
+  const base = { operationKey: operation.key, check: 'sessions' as const };
+  const ctx = operationContext(visit, `${visit.row.visit_id}/sessions`, false);
+  const sessions = await visit.connector.listSessions?.(refOf(account), ctx);
+  if (sessions === undefined)
+    return { ...base, road: 'none', verdict: 'unprovable', code: 'no-session-list', seen: {}, residual: 'open sessions unknown' };
+  const isEmpty = sessions.count === 0;
+  return { ...base, road: sessions.road, verdict: isEmpty ? 'proven' : 'refuted', code: isEmpty ? 'ok' : 'sessions-open', seen: { count: sessions.count } };
+}
