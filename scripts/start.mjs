@@ -27,7 +27,7 @@ try {
   await continueUnderPinnedNode();
   await ensureBuilt();
   const { main } = await import('../build/src/embedded/main.js');
-  process.exitCode = await main(process.argv.slice(2));
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   fail(error);
 }

@@ -154,6 +154,46 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
   };
 }
 
+/** What the sandbox targets' process needs. */
+export interface TargetsConfig {
+  /** Superuser of the Postgres server that the targets' own databases live on; a secret. */
+  readonly databaseUrl: string;
+  /** Port 0 means the port of the last start, else any free one. */
+  readonly scimPort: number;
+  readonly wikiPort: number;
+  /** Undefined: derived from the database's address. */
+  readonly scimToken: string | undefined;
+}
+
+const targetsSchema = z.object({
+  TENURE_TARGETS_DATABASE_URL: postgresUrl,
+  TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
+  TENURE_TARGETS_SCIM_PORT: port(0),
+  TENURE_TARGETS_WIKI_PORT: port(0),
+  TENURE_TARGETS_SCIM_TOKEN: z.string().optional(),
+});
+
+/**
+ * Reads the sandbox targets' configuration.
+ * @throws ConfigError naming what is wrong or missing.
+ */
+export function loadTargetsConfig(env: Environment = process.env): TargetsConfig {
+  const parsed = targetsSchema.safeParse(withoutEmpty(env));
+  if (!parsed.success) {
+    throw new ConfigError(parsed.error.issues.map((issue) => `${String(issue.path[0])} ${issue.message}.`).join('\n'));
+  }
+  const databaseUrl = parsed.data.TENURE_TARGETS_DATABASE_URL ?? parsed.data.TENURE_SANDBOX_POSTGRES_URL;
+  if (databaseUrl === undefined) {
+    throw new ConfigError('TENURE_TARGETS_DATABASE_URL is not set: the sandbox targets need a Postgres superuser.');
+  }
+  return {
+    databaseUrl,
+    scimPort: parsed.data.TENURE_TARGETS_SCIM_PORT,
+    wikiPort: parsed.data.TENURE_TARGETS_WIKI_PORT,
+    scimToken: parsed.data.TENURE_TARGETS_SCIM_TOKEN,
+  };
+}
+
 /**
  * The address for one database role.
  * @throws ConfigError when nobody configured it.

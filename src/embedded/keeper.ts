@@ -14,6 +14,9 @@ export interface RunningChild {
 }
 
 export interface KeeperOptions<Child extends RunningChild> {
+  /** For people. */
+  readonly title: string;
+  /** For files. */
   readonly name: string;
   /** Starts the process and resolves when it can be used; called again after each death. */
   readonly start: () => Promise<Child>;
@@ -85,7 +88,7 @@ export class Keeper<Child extends RunningChild> {
       await this.#options.onChange();
       if (this.#isStopping) return;
       if (performance.now() - since > healthyMs) backOff = backOffMs.first;
-      this.#options.say(`${this.name} ended unexpectedly; starting it again.`);
+      this.#options.say(`${this.#options.title} ended unexpectedly; starting it again.`);
       [child, backOff] = await this.#startAgain(backOff);
     }
   }
@@ -100,10 +103,10 @@ export class Keeper<Child extends RunningChild> {
         this.#restarts += 1;
         await this.#options.onChange();
         if (this.#isStopping) await child.stop();
-        else this.#options.say(`${this.name} is back.`);
+        else this.#options.say(`${this.#options.title} is back.`);
         return [child, Math.min(backOff * 2, backOffMs.most)];
       } catch (error) {
-        this.#options.say(`${this.name} did not come back: ${errorText(error)}`);
+        this.#options.say(`${this.#options.title} did not come back: ${errorText(error)}`);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { errorText, StackError } from './errors.js';
 import { findProcesses, lastLines, markProcess, spawnChild, stopProcess } from './processes.js';
 import type { ProcessMark } from './processes.js';
@@ -107,7 +107,7 @@ async function addSearchAttributes(
   const known = await connection.operatorService.listSearchAttributes({ namespace });
   const missing = Object.entries(attributes).filter(([name]) => known.customAttributes[name] === undefined);
   if (missing.length === 0) return;
-  const types = temporal.api.enums.v1.IndexedValueType;
+  const types = proto.temporal.api.enums.v1.IndexedValueType;
   const enumOf = {
     Keyword: types.INDEXED_VALUE_TYPE_KEYWORD,
     KeywordList: types.INDEXED_VALUE_TYPE_KEYWORD_LIST,

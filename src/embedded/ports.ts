@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Config } from '../config.js';
+import { readJson, writeJson } from './home.js';
+import { freePort, requireFreePort } from './processes.js';
+
+const variables = {
+  api: 'TENURE_PORT',
+  postgres: 'TENURE_POSTGRES_PORT',
+  temporal: 'TENURE_TEMPORAL_PORT',
+  temporalUi: 'TENURE_TEMPORAL_UI_PORT',
+} as const;
+type PortName = keyof typeof variables;
+export type Ports = Readonly<Record<PortName, number>>;
+
+/**
+ * The ports of this run. A configured one must be free; for 0 the one of the last run is taken again, so that
+ * addresses stay what they were, or any free one. What was chosen is kept in ports.json.
+ * @throws StackError naming the taken port and the variable that moves it.
+ */
+export async function choosePorts(config: Config): Promise<Ports> {
+  const file = join(config.home, 'ports.json');
+  const last =
+    (await readJson(file, z.partialRecord(z.enum(['api', 'postgres', 'temporal', 'temporalUi']), z.number()))) ?? {};
+  const configured: Ports = {
+    api: config.api.port,
+    postgres: config.database.embeddedPort,
+    temporal: config.temporal.embedded.port,
+    temporalUi: config.temporal.embedded.uiPort,
+  };
+  const unused: Partial<Record<PortName, boolean>> = {
+    postgres: config.database.mode === 'brought',
+    temporal: config.temporal.mode === 'brought',
+    temporalUi: config.temporal.mode === 'brought',
+  };
+  const chosen: Record<PortName, number> = { ...configured };
+  for (const name of ['api', 'postgres', 'temporal', 'temporalUi'] as const) {
+    if (unused[name] === true) continue;
+    if (configured[name] === 0) chosen[name] = await lastOrFree(last[name]);
+    else await requireFreePort(configured[name], variables[name], name === 'api' ? config.api.host : undefined);
+  }
+  await writeJson(file, chosen);
+  return chosen;
+}
+
+async function lastOrFree(last: number | undefined): Promise<number> {
+  if (last === undefined || last === 0) return freePort();
+  return requireFreePort(last, 'TENURE_PORT').then(
+    () => last,
+    () => freePort(),
+  );
+}
