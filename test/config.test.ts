@@ -68,6 +68,14 @@ describe('configuration', () => {
   });
 });
 
+describe('the sandbox targets’ configuration', () => {
+  it('needs a Postgres to live in', () => {
+    expect(() => loadTargetsConfig({})).toThrow(/TENURE_SANDBOX_POSTGRES_URL is not set/);
+    const env = { TENURE_SANDBOX_POSTGRES_URL: 'postgresql://u:p@h/d', TENURE_SANDBOX_SCIM_PORT: '0' };
+    expect(loadTargetsConfig(env)).toMatchObject({ databaseUrl: 'postgresql://u:p@h/d', scimPort: 0, wikiPort: 7485 });
+  });
+});
+
 describe('secrets by reference', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tenure-config-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -32,6 +32,9 @@ export function targetsEnvironment(facts: StackFacts): Variables {
     ...inherited(facts.config),
     TENURE_HOME: facts.config.home,
     TENURE_SANDBOX_POSTGRES_URL: facts.adminUrl ?? facts.urls.owner,
+    // Fixed, so that targets that are started again are where the workers look for them.
+    TENURE_SANDBOX_SCIM_PORT: String(facts.ports.scim),
+    TENURE_SANDBOX_WIKI_PORT: String(facts.ports.wiki),
   };
 }
 

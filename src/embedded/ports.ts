@@ -9,8 +9,11 @@ const variables = {
   postgres: 'TENURE_POSTGRES_PORT',
   temporal: 'TENURE_TEMPORAL_PORT',
   temporalUi: 'TENURE_TEMPORAL_UI_PORT',
+  scim: 'TENURE_SANDBOX_SCIM_PORT',
+  wiki: 'TENURE_SANDBOX_WIKI_PORT',
 } as const;
-type PortName = keyof typeof variables;
+const names = ['api', 'postgres', 'temporal', 'temporalUi', 'scim', 'wiki'] as const;
+type PortName = (typeof names)[number];
 export type Ports = Readonly<Record<PortName, number>>;
 
 /**
@@ -20,13 +23,14 @@ export type Ports = Readonly<Record<PortName, number>>;
  */
 export async function choosePorts(config: Config): Promise<Ports> {
   const file = join(config.home, 'ports.json');
-  const last =
-    (await readJson(file, z.partialRecord(z.enum(['api', 'postgres', 'temporal', 'temporalUi']), z.number()))) ?? {};
+  const last = (await readJson(file, z.partialRecord(z.enum(names), z.number()))) ?? {};
   const configured: Ports = {
     api: config.api.port,
     postgres: config.database.embeddedPort,
     temporal: config.temporal.embedded.port,
     temporalUi: config.temporal.embedded.uiPort,
+    scim: config.sandbox.scimPort,
+    wiki: config.sandbox.wikiPort,
   };
   const unused: Partial<Record<PortName, boolean>> = {
     postgres: config.database.mode === 'brought',
@@ -34,7 +38,7 @@ export async function choosePorts(config: Config): Promise<Ports> {
     temporalUi: config.temporal.mode === 'brought',
   };
   const chosen: Record<PortName, number> = { ...configured };
-  for (const name of ['api', 'postgres', 'temporal', 'temporalUi'] as const) {
+  for (const name of names) {
     if (unused[name] === true) continue;
     if (configured[name] === 0) chosen[name] = await lastOrFree(last[name]);
     else await requireFreePort(configured[name], variables[name], name === 'api' ? config.api.host : undefined);
