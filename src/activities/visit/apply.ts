@@ -134,11 +134,7 @@ async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promi
 }
 
 /** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
-async function link(
-  visit: VisitContext,
-  observed: ObservedAccount,
-  createdBy: ProcessId | null,
-): Promise<AccountRow> {
+async function link(visit: VisitContext, observed: ObservedAccount, createdBy: ProcessId | null): Promise<AccountRow> {
   return visit.deps.db
     .insertInto('account')
     .values({
@@ -205,7 +201,8 @@ async function handoverSecret(visit: VisitContext): Promise<Secret> {
     .where('application', '=', visit.row.application)
     .where('process_id', '=', visit.row.process_id)
     .executeTakeFirstOrThrow();
-  const stored = row.secret === null ? undefined : await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
+  const stored =
+    row.secret === null ? undefined : await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
   return typeof stored === 'string' ? new Secret(stored) : secret;
 }
 

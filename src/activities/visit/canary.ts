@@ -51,18 +51,22 @@ async function ensureCanary(visit: VisitContext, login: string): Promise<Secret>
   const { application } = visit.row;
   const context = `canary/${application}`;
   const ready = await db.selectFrom('canary').selectAll().where('application', '=', application).executeTakeFirst();
-  if (ready !== undefined && ready.ready_at !== null) return secretOf(await keys.decryptFor(db, SYSTEM, context, ready.secret));
+  if (ready !== undefined && ready.ready_at !== null)
+    return secretOf(await keys.decryptFor(db, SYSTEM, context, ready.secret));
   return db.transaction().execute(async (trx) => {
     await sql`select pg_advisory_xact_lock(hashtext(${`tenure/canary/${application}`}))`.execute(trx);
     const row = await trx.selectFrom('canary').selectAll().where('application', '=', application).executeTakeFirst();
-    const secret = row === undefined ? Secret.random() : secretOf(await keys.decryptFor(trx, SYSTEM, context, row.secret));
+    const secret =
+      row === undefined ? Secret.random() : secretOf(await keys.decryptFor(trx, SYSTEM, context, row.secret));
     if (row !== undefined && row.ready_at !== null) return secret;
     const nativeId = await makeCanary(visit, login, secret);
     const sealed = await keys.encryptFor(trx, SYSTEM, context, secret.reveal());
     await trx
       .insertInto('canary')
       .values({ application, native_id: nativeId, login, secret: sealed, ready_at: visit.clock() })
-      .onConflict((conflict) => conflict.column('application').doUpdateSet({ native_id: nativeId, secret: sealed, ready_at: visit.clock() }))
+      .onConflict((conflict) =>
+        conflict.column('application').doUpdateSet({ native_id: nativeId, secret: sealed, ready_at: visit.clock() }),
+      )
       .execute();
     return secret;
   });
@@ -74,7 +78,12 @@ async function makeCanary(visit: VisitContext, login: string, secret: Secret): P
   const [found] = await connector.find({ attribute: 'login', value: login }, operationContext(visit, key, false));
   const ref =
     found?.ref ??
-    (await connector.create?.({ objectClass: 'account', login, enabled: true, attributes: {} }, operationContext(visit, key, false)))?.ref;
+    (
+      await connector.create?.(
+        { objectClass: 'account', login, enabled: true, attributes: {} },
+        operationContext(visit, key, false),
+      )
+    )?.ref;
   if (ref === undefined) throw new Error('this target cannot hold a canary');
   await connector.setSecret?.(ref, secret, operationContext(visit, `${key}/secret`, false));
   await connector.enable?.(ref, operationContext(visit, `${key}/enable`, false));

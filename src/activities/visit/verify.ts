@@ -59,7 +59,10 @@ async function verifyState(
 
 /** What the account should look like after all operations of the visit. */
 function expectedState(visit: VisitContext, operations: readonly Operation[], account: AccountRow): ExpectedState {
-  const attributes = Object.assign({}, ...operations.map((one) => (one.kind === 'create' || one.kind === 'update' ? one.attributes : {})));
+  const attributes = Object.assign(
+    {},
+    ...operations.map((one) => (one.kind === 'create' || one.kind === 'update' ? one.attributes : {})),
+  );
   const last = operations.findLast((one) => one.enabled !== undefined);
   const login = operations.findLast((one) => one.kind === 'rename' || one.kind === 'create')?.login;
   const named = (kind: Operation['kind']): string[] =>
@@ -69,7 +72,9 @@ function expectedState(visit: VisitContext, operations: readonly Operation[], ac
     exists: !operations.some((one) => one.kind === 'delete'),
     ...(last === undefined ? {} : { status: last.enabled === true ? 'enabled' : 'disabled' }),
     ...(login === undefined ? {} : { login }),
-    ...(Object.keys(attributes as object).length === 0 ? {} : { attributes: attributes as NonNullable<ExpectedState['attributes']> }),
+    ...(Object.keys(attributes as object).length === 0
+      ? {}
+      : { attributes: attributes as NonNullable<ExpectedState['attributes']> }),
     entitlementsPresent: named('add-entitlement'),
     entitlementsAbsent: named('remove-entitlement'),
     settling: isSettling(visit),
@@ -92,7 +97,9 @@ function verdictOf(operation: Operation, verification: Verification): { verdict:
       return { verdict: 'unprovable', code: 'target-not-readable' };
     case 'mismatch': {
       const mine = verification.mismatches.find((mismatch) => concerns(operation, mismatch));
-      return mine === undefined ? { verdict: 'proven', code: 'ok' } : { verdict: 'refuted', code: `mismatch:${mine.what}` };
+      return mine === undefined
+        ? { verdict: 'proven', code: 'ok' }
+        : { verdict: 'refuted', code: `mismatch:${mine.what}` };
     }
   }
 }
@@ -149,7 +156,20 @@ async function verifySessions(visit: VisitContext, operation: Operation, account
   const ctx = operationContext(visit, `${visit.row.visit_id}/sessions`, false);
   const sessions = await visit.connector.listSessions?.(refOf(account), ctx);
   if (sessions === undefined)
-    return { ...base, road: 'none', verdict: 'unprovable', code: 'no-session-list', seen: {}, residual: 'open sessions unknown' };
+    return {
+      ...base,
+      road: 'none',
+      verdict: 'unprovable',
+      code: 'no-session-list',
+      seen: {},
+      residual: 'open sessions unknown',
+    };
   const isEmpty = sessions.count === 0;
-  return { ...base, road: sessions.road, verdict: isEmpty ? 'proven' : 'refuted', code: isEmpty ? 'ok' : 'sessions-open', seen: { count: sessions.count } };
+  return {
+    ...base,
+    road: sessions.road,
+    verdict: isEmpty ? 'proven' : 'refuted',
+    code: isEmpty ? 'ok' : 'sessions-open',
+    seen: { count: sessions.count },
+  };
 }

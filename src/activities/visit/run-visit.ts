@@ -1,0 +1,199 @@
+import type { Operation } from '../../domain/plan/types.js';
+import { RETRYABLE } from '../../domain/process/failure.js';
+import type { VisitId } from '../../domain/process/ids.js';
+import type { SettledOutcome, VisitOutcome } from '../../domain/process/outcome.js';
+import type { ActivityDeps } from '../deps.js';
+import { classify } from '../lib/boundary.js';
+import type { Classified } from '../lib/boundary.js';
+import type { Clock } from '../lib/clock.js';
+import { applyOperation, finishStep, refOf } from './apply.js';
+import { isOutdated, operationContext } from './fence.js';
+import { finishedSteps, loadAccount, loadVisit } from './load.js';
+import type { AccountRow, VisitContext } from './load.js';
+import { settle } from './record.js';
+import { isSettling, verifyVisit } from './verify.js';
+import type { Finding } from './verify.js';
+
+export interface VisitRun {
+  readonly visitId: VisitId;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Bounds each call at the target; without it the application's own limit holds. */
+  readonly timeoutMs?: number;
+  progress(detail: string): void;
+}
+
+/** How long to wait before reading again when the target gave no hint. */
+const DEFAULT_RETRY_MS = 1_000;
+const BUSY_RETRY_MS = 500;
+const GRANTING = new Set(['provision', 'activate', 'grant']);
+
+/**
+ * One visit: apply → verify → record (design D15). Finished operations are rows, so that a new attempt or another worker goes on exactly where the last
+ * one stopped; a settled visit answers with its stored outcome. Never throws for what the target did: the outcome says what has to happen next.
+ */
+export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<VisitOutcome> {
+  const visit = await loadVisit(deps, run.visitId, run);
+  const id = { visitId: visit.row.visit_id, application: visit.row.application };
+  if (visit.row.status === 'settled')
+    return { ...id, kind: 'settled', outcome: (visit.row.outcome ?? 'stopped') as SettledOutcome };
+  try {
+    const early = await standInTheWay(visit);
+    if (early !== undefined)
+      return early === 'busy'
+        ? { ...id, kind: 'later', code: 'busy', retryAfterMs: BUSY_RETRY_MS }
+        : { ...id, kind: 'settled', outcome: early };
+    await deps.db
+      .updateTable('visit')
+      .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
+      .where('visit_id', '=', visit.row.visit_id)
+      .execute();
+    return { ...id, ...(await work(visit)) };
+  } catch (error) {
+    return { ...id, ...(await troubled(visit, classify(error), error)) };
+  }
+}
+
+type Rest = VisitOutcome extends infer O ? (O extends unknown ? Omit<O, 'visitId' | 'application'> : never) : never;
+
+/** A newer plan for the same account, a newer cut, or another visit's write in flight. */
+async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'busy' | undefined> {
+  if (await isOutdated(visit)) {
+    await settle(visit, 'stopped', []);
+    return 'stopped';
+  }
+  if (!GRANTING.has(visit.row.phase)) return undefined;
+  const others = await visit.deps.db
+    .selectFrom('visit')
+    .select(['created_at', 'write_in_flight', 'write_until', 'process_id'])
+    .where('identity_id', '=', visit.row.identity_id)
+    .where('application', '=', visit.row.application)
+    .where('visit_id', '!=', visit.row.visit_id)
+    .where((eb) => eb.or([eb('created_at', '>', visit.row.created_at), eb('write_in_flight', '=', true)]))
+    .execute();
+  if (others.some((other) => other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id)) {
+    await settle(visit, 'superseded', []);
+    return 'superseded';
+  }
+  const now = visit.clock();
+  return others.some((other) => other.write_in_flight && (other.write_until ?? now) > now) ? 'busy' : undefined;
+}
+
+async function work(visit: VisitContext): Promise<Rest> {
+  const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
+  const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
+  const done = await finishedSteps(visit);
+  let account = await loadAccount(visit);
+  const missing = await missingAtTarget(visit, account, operations, done);
+  if (missing !== undefined) return missing;
+  for (const operation of operations) {
+    if (done.has(operation.key)) continue;
+    visit.progress(operation.kind);
+    account = await applyOperation(visit, operation, account);
+    await finishStep(visit.deps.db, visit, operation.key);
+  }
+  const findings = account === undefined ? [] : await verifyVisit(visit, operations, account);
+  const verdict = await conclude(visit, findings, account);
+  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled')
+    return { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' };
+  if (verdict.kind === 'settled') await settle(visit, verdict.outcome, findings, account?.account_id);
+  return verdict;
+}
+
+/** An account that the target no longer has: for taking it away that is proof enough, for giving something the plan was wrong. */
+async function missingAtTarget(
+  visit: VisitContext,
+  account: AccountRow | undefined,
+  operations: readonly Operation[],
+  done: ReadonlySet<string>,
+): Promise<Rest | undefined> {
+  if (account === undefined || done.size > 0 || operations.length === 0 || visit.row.phase === 'cut') return undefined;
+  const ctx = operationContext(visit, `${visit.row.visit_id}/get`, false);
+  if ((await visit.connector.get(refOf(account), ctx)) !== undefined) return undefined;
+  return accountGone(visit, account);
+}
+
+async function accountGone(visit: VisitContext, account: AccountRow): Promise<Rest> {
+  await visit.deps.db
+    .updateTable('account')
+    .set({ unlinked_at: visit.clock() })
+    .where('account_id', '=', account.account_id)
+    .execute();
+  if (GRANTING.has(visit.row.phase)) {
+    await settle(visit, 'superseded', []);
+    return { kind: 'replan', code: 'account-missing' };
+  }
+  const finding: Finding = {
+    operationKey: `${visit.row.application}/account`,
+    check: 'absence',
+    road: 'read',
+    verdict: 'proven',
+    code: 'absent',
+    seen: {},
+  };
+  await settle(visit, 'absent', [finding]);
+  return { kind: 'settled', outcome: 'absent' };
+}
+
+/** What the findings mean together: the weakest verdict decides, and inside the consistency window nothing is refuted yet. */
+async function conclude(
+  visit: VisitContext,
+  findings: readonly Finding[],
+  account: AccountRow | undefined,
+): Promise<Rest> {
+  if (account !== undefined && (await isOutdated(visit))) return stopped(visit);
+  const weakest = (verdict: Finding['verdict']): Finding | undefined => findings.find((one) => one.verdict === verdict);
+  const refuted = weakest('refuted');
+  const pending = weakest('pending');
+  if ((refuted ?? pending) !== undefined && isSettling(visit))
+    return { kind: 'later', code: (refuted ?? pending)?.code ?? 'settling', retryAfterMs: DEFAULT_RETRY_MS };
+  if (refuted !== undefined) return { kind: 'task', type: 'VerificationRefuted', code: refuted.code };
+  if (pending !== undefined) return { kind: 'task', type: 'VerificationPending', code: pending.code };
+  const unprovable = weakest('unprovable');
+  return { kind: 'settled', outcome: unprovable === undefined ? 'proven' : 'unprovable' };
+}
+
+async function stopped(visit: VisitContext): Promise<Rest> {
+  await settle(visit, 'stopped', []);
+  return { kind: 'settled', outcome: 'stopped' };
+}
+
+async function troubled(visit: VisitContext, classified: Classified, error: unknown): Promise<Rest> {
+  await noteTrouble(visit, classified);
+  if (classified.type === 'GenerationOutdated') return stopped(visit);
+  if (classified.type === 'AccountMissing') {
+    const account = await loadAccount(visit);
+    if (account !== undefined) return accountGone(visit, account);
+    return { kind: 'replan', code: classified.code };
+  }
+  if (classified.type === 'Unexpected')
+    visit.deps.logger.error(
+      {
+        visitId: visit.row.visit_id,
+        application: visit.row.application,
+        errorName: error instanceof Error ? error.name : 'unknown',
+        stack: error instanceof Error ? stackOnly(error) : undefined,
+      },
+      'visit failed in a way nobody expected',
+    );
+  if (RETRYABLE.has(classified.type))
+    return { kind: 'later', code: classified.code, retryAfterMs: classified.retryAfterMs ?? DEFAULT_RETRY_MS };
+  return { kind: 'task', type: classified.type, code: classified.code };
+}
+
+/** Frames without the message: a library's message may hold a value. */
+function stackOnly(error: Error): string {
+  return (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.trimStart().startsWith('at '))
+    .join('\n');
+}
+
+/** A write that never left is not in flight; one without an answer stays so until its limit passes or a repeat has read what became of it. */
+async function noteTrouble(visit: VisitContext, classified: Classified): Promise<void> {
+  await visit.deps.db
+    .updateTable('visit')
+    .set({ code: classified.code, ...(classified.sent ? {} : { write_in_flight: false }) })
+    .where('visit_id', '=', visit.row.visit_id)
+    .execute();
+}
