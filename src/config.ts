@@ -115,8 +115,8 @@ const schema = z.object({
   TENURE_MASTER_KEY: secretReference,
   TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
   TENURE_SANDBOX_TOKEN: z.string().optional(),
-  TENURE_SANDBOX_SCIM_PORT: port(7484),
-  TENURE_SANDBOX_WIKI_PORT: port(7485),
+  TENURE_TARGETS_SCIM_PORT: port(0),
+  TENURE_TARGETS_WIKI_PORT: port(0),
   TENURE_URL: httpUrl,
   TENURE_TOKEN: z.string().optional(),
   TEMPORAL_ADDRESS: z
@@ -156,8 +156,8 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     sandbox: {
       postgresAdminUrl: vars.TENURE_SANDBOX_POSTGRES_URL,
       token: vars.TENURE_SANDBOX_TOKEN,
-      scimPort: vars.TENURE_SANDBOX_SCIM_PORT,
-      wikiPort: vars.TENURE_SANDBOX_WIKI_PORT,
+      scimPort: vars.TENURE_TARGETS_SCIM_PORT,
+      wikiPort: vars.TENURE_TARGETS_WIKI_PORT,
     },
     client: { url: vars.TENURE_URL, token: vars.TENURE_TOKEN },
   };
@@ -215,31 +215,6 @@ export function requireDatabaseUrl(config: Config, role: DatabaseRole): string {
     );
   }
   return url;
-}
-
-/** What the sandbox targets' process works with. */
-export interface TargetsConfig {
-  /** A Postgres user that may create databases and roles; a secret. */
-  readonly databaseUrl: string;
-  /** The token the SCIM servers want; undefined: they make one. */
-  readonly scimToken: string | undefined;
-  readonly scimPort: number;
-  readonly wikiPort: number;
-}
-
-/**
- * The sandbox targets' part of the configuration.
- * @throws ConfigError as loadConfig does, or when there is no Postgres to live in.
- */
-export function loadTargetsConfig(env: Environment = process.env): TargetsConfig {
-  const { sandbox } = loadConfig(env);
-  if (sandbox.postgresAdminUrl === undefined) {
-    throw new ConfigError(
-      'TENURE_SANDBOX_POSTGRES_URL is not set: it must be the Postgres URL of a user that may create databases (npm start sets it by itself).',
-    );
-  }
-  const scimToken = withoutEmpty(env)['TENURE_SANDBOX_SCIM_TOKEN'];
-  return { databaseUrl: sandbox.postgresAdminUrl, scimToken, scimPort: sandbox.scimPort, wikiPort: sandbox.wikiPort };
 }
 
 /**

@@ -70,9 +70,9 @@ describe('configuration', () => {
 
 describe('the sandbox targets’ configuration', () => {
   it('needs a Postgres to live in', () => {
-    expect(() => loadTargetsConfig({})).toThrow(/TENURE_SANDBOX_POSTGRES_URL is not set/);
-    const env = { TENURE_SANDBOX_POSTGRES_URL: 'postgresql://u:p@h/d', TENURE_SANDBOX_SCIM_PORT: '0' };
-    expect(loadTargetsConfig(env)).toMatchObject({ databaseUrl: 'postgresql://u:p@h/d', scimPort: 0, wikiPort: 7485 });
+    expect(() => loadTargetsConfig({})).toThrow(/TENURE_TARGETS_DATABASE_URL is not set/);
+    const env = { TENURE_SANDBOX_POSTGRES_URL: 'postgresql://u:p@h/d', TENURE_TARGETS_SCIM_PORT: '9' };
+    expect(loadTargetsConfig(env)).toMatchObject({ databaseUrl: 'postgresql://u:p@h/d', scimPort: 9, wikiPort: 0 });
   });
 });
 

@@ -33,8 +33,8 @@ export function targetsEnvironment(facts: StackFacts): Variables {
     TENURE_HOME: facts.config.home,
     TENURE_SANDBOX_POSTGRES_URL: facts.adminUrl ?? facts.urls.owner,
     // Fixed, so that targets that are started again are where the workers look for them.
-    TENURE_SANDBOX_SCIM_PORT: String(facts.ports.scim),
-    TENURE_SANDBOX_WIKI_PORT: String(facts.ports.wiki),
+    TENURE_TARGETS_SCIM_PORT: String(facts.ports.scim),
+    TENURE_TARGETS_WIKI_PORT: String(facts.ports.wiki),
   };
 }
 
@@ -61,6 +61,7 @@ function common(facts: StackFacts): Variables {
 /** The caller's environment without what would give a child rights it must not have, or another Temporal. */
 function inherited(config: Config): Variables {
   const withheld = (name: string) =>
-    /^TENURE_(DATABASE|SANDBOX)_/.test(name) || (config.temporal.mode === 'embedded' && name.startsWith('TEMPORAL_'));
+    /^TENURE_(DATABASE|SANDBOX|TARGETS)_/.test(name) ||
+    (config.temporal.mode === 'embedded' && name.startsWith('TEMPORAL_'));
   return Object.fromEntries(Object.entries(inheritedEnvironment()).filter(([name]) => !withheld(name)));
 }

@@ -9,8 +9,8 @@ const variables = {
   postgres: 'TENURE_POSTGRES_PORT',
   temporal: 'TENURE_TEMPORAL_PORT',
   temporalUi: 'TENURE_TEMPORAL_UI_PORT',
-  scim: 'TENURE_SANDBOX_SCIM_PORT',
-  wiki: 'TENURE_SANDBOX_WIKI_PORT',
+  scim: 'TENURE_TARGETS_SCIM_PORT',
+  wiki: 'TENURE_TARGETS_WIKI_PORT',
 } as const;
 const names = ['api', 'postgres', 'temporal', 'temporalUi', 'scim', 'wiki'] as const;
 type PortName = (typeof names)[number];
