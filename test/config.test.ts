@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   ConfigError,
   loadConfig,
+  loadTargetsConfig,
   parseReference,
   readMasterKey,
   readSecret,
