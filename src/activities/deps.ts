@@ -4,6 +4,7 @@ import type { Database } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { PolicyStore } from '../planning/policy-store.js';
+import type { CanaryAnswers } from './visit/canary.js';
 
 /** What activities are given by the composition root; nothing here is a singleton of a module. */
 export interface ActivityDeps {
@@ -12,6 +13,7 @@ export interface ActivityDeps {
   readonly policies: PolicyStore;
   readonly connectors: ConnectorPool;
   readonly logger: Logger;
+  readonly canaryAnswers: CanaryAnswers;
 }
 
 /** Live connectors by application and configuration: a changed policy gets a new connector, the old one is closed when unused. */

@@ -2,7 +2,7 @@ import type { Instant, PlanId, VisitId } from '../domain/process/ids.js';
 import type { VisitOutcome } from '../domain/process/outcome.js';
 import type { ActivityDeps } from './deps.js';
 import { failureOf } from './lib/boundary.js';
-import { clockFrom } from './lib/clock.js';
+import { clockFrom, plusMs } from './lib/clock.js';
 import { runVisit } from './visit/run-visit.js';
 
 export interface SweepInput {
@@ -31,7 +31,9 @@ export async function runSweep(deps: ActivityDeps, input: SweepInput, beat: Beat
   const settledApplications = new Set<string>();
   let waiting = rows;
   while (waiting.length > 0 && !beat.signal.aborted) {
-    const open = new Set(rows.filter((row) => !settledApplications.has(row.application)).map((row) => row.application));
+    const open = new Set<string>(
+      rows.filter((row) => !settledApplications.has(row.application)).map((row) => row.application),
+    );
     const ready = waiting.filter((row) => row.depends_on.every((slug) => !open.has(slug)));
     if (ready.length === 0) break;
     waiting = waiting.filter((row) => !ready.includes(row));
@@ -59,6 +61,11 @@ export interface SingleVisitInput {
   readonly now: Instant;
 }
 
+/** What a repeat knows of time: the input's `now` is that of the first try. */
+export interface Elapsed {
+  readonly sinceFirstTryMs: number;
+}
+
 /** How long one call may take once a visit goes on by itself, out of everybody's way. */
 const ALONE_TIMEOUT_MS = 30_000;
 
@@ -66,10 +73,14 @@ const ALONE_TIMEOUT_MS = 30_000;
  * A troubled visit on its own, on its application's queue. Raises a retryable failure (with the target's own delay) while the target stays down, so that
  * Temporal owns the waiting and operators see exactly the troubled ones; every other outcome is returned.
  */
-export async function runSingleVisit(deps: ActivityDeps, input: SingleVisitInput, beat: Beat): Promise<VisitOutcome> {
+export async function runSingleVisit(
+  deps: ActivityDeps,
+  input: SingleVisitInput,
+  beat: Beat & Elapsed,
+): Promise<VisitOutcome> {
   const outcome = await runVisit(deps, {
     visitId: input.visitId,
-    clock: clockFrom(input.now),
+    clock: clockFrom(plusMs(input.now, beat.sinceFirstTryMs)),
     signal: beat.signal,
     timeoutMs: ALONE_TIMEOUT_MS,
     progress: () => {

@@ -14,27 +14,20 @@ export interface CanaryAnswer {
   readonly at: Instant;
 }
 
-const answers = new WeakMap<object, Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }>>();
+/** Recent answers by application; one per worker, made by the composition root. */
+export type CanaryAnswers = Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }>;
 
 /**
  * Whether the application's canary can sign in now: the positive control of every negative probe (design D5). Makes the canary on first use: an account
  * of Tenure's own with a random secret, never in any plan. `unknown` when policy names none.
  */
 export async function canaryAnswer(visit: VisitContext): Promise<CanaryAnswer> {
-  const memory = memoryOf(visit);
+  const memory = visit.deps.canaryAnswers;
   const recent = memory.get(visit.row.application);
   if (recent !== undefined && performance.now() - recent.readAt < FRESH_MS) return recent.answer;
   const answer = { answer: await signIn(visit), at: visit.clock() };
   if (answer.answer === 'accepted') memory.set(visit.row.application, { answer, readAt: performance.now() });
   return answer;
-}
-
-function memoryOf(visit: VisitContext): Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }> {
-  const known = answers.get(visit.deps.connectors);
-  if (known !== undefined) return known;
-  const fresh = new Map<string, { readonly answer: CanaryAnswer; readonly readAt: number }>();
-  answers.set(visit.deps.connectors, fresh);
-  return fresh;
 }
 
 async function signIn(visit: VisitContext): Promise<SignInAnswer['answer']> {

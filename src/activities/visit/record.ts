@@ -48,6 +48,15 @@ export async function settle(
   });
 }
 
+/** Stores what was seen of a visit that is not over, for the person who has to decide. */
+export async function keepFindings(visit: VisitContext, findings: readonly Finding[]): Promise<void> {
+  const { db, keys } = visit.deps;
+  const sealed = await Promise.all(
+    findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
+  );
+  await insertEvidence(db, visit, findings, sealed);
+}
+
 async function insertEvidence(
   trx: Queryable,
   visit: VisitContext,

@@ -10,7 +10,7 @@ import { applyOperation, finishStep, refOf } from './apply.js';
 import { isOutdated, operationContext } from './fence.js';
 import { finishedSteps, loadAccount, loadVisit } from './load.js';
 import type { AccountRow, VisitContext } from './load.js';
-import { settle } from './record.js';
+import { keepFindings, settle } from './record.js';
 import { isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
 
@@ -97,6 +97,8 @@ async function work(visit: VisitContext): Promise<Rest> {
   if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled')
     return { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' };
   if (verdict.kind === 'settled') await settle(visit, verdict.outcome, findings, account?.account_id);
+  // What was seen is kept although the visit is not over: a person decides on it.
+  if (verdict.kind === 'task') await keepFindings(visit, findings);
   return verdict;
 }
 

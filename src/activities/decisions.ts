@@ -1,0 +1,250 @@
+import { randomUUID } from 'node:crypto';
+import { appendAudit } from '../db/audit.js';
+import type { Queryable } from '../db/database.js';
+import type { OperatorTaskTable } from '../db/schema.js';
+import type { Operation, PlannedVisit } from '../domain/plan/types.js';
+import { brand } from '../domain/process/ids.js';
+import type { AccountId, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
+import type { ActivityDeps } from './deps.js';
+import { clockFrom } from './lib/clock.js';
+import { loadAccount, loadVisit } from './visit/load.js';
+import type { AccountRow, VisitContext } from './visit/load.js';
+import { settle } from './visit/record.js';
+
+interface Ref {
+  readonly identityId: IdentityId;
+  readonly processId: ProcessId;
+  readonly now: Instant;
+}
+
+export interface ApprovalRecord extends Ref {
+  readonly approvalId: string;
+  readonly status: 'approved' | 'denied' | 'expired';
+  readonly decidedBy?: IdentityId;
+  readonly decisionId?: string;
+}
+
+/** Writes a decision that the workflow has accepted into the approval's row, with its audit record. Safe to repeat: a decided row stays as it is. */
+export async function recordApproval(deps: ActivityDeps, input: ApprovalRecord): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('approval')
+      .set({ status: input.status, decided_by: input.decidedBy ?? null, decided_at: input.now })
+      .where('approval_id', '=', input.approvalId)
+      .where('status', '=', 'pending')
+      .returning('entitlement_key')
+      .executeTakeFirst();
+    if (row === undefined) return;
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: input.decidedBy === undefined ? 'system' : `identity:${input.decidedBy}`,
+      action: `approval.${input.status}`,
+      body: { approvalId: input.approvalId, entitlement: row.entitlement_key, decisionId: input.decisionId ?? null },
+    });
+  });
+}
+
+export interface TaskRequest extends Ref {
+  readonly kind: OperatorTaskTable['kind'];
+  readonly code: string;
+  readonly visitId?: VisitId;
+  readonly application?: string;
+}
+
+/** Opens an operator task, or gives the one that is open for this visit already. The instructions are written from the plan and stay in Postgres. */
+export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<{ readonly taskId: string }> {
+  const open = await openTaskOf(deps.db, input);
+  if (open !== undefined) return { taskId: open };
+  const visit = input.visitId === undefined ? undefined : await contextOf(deps, input.visitId, input.now);
+  const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', instructionsFor(input, visit));
+  const taskId = randomUUID();
+  await deps.db.transaction().execute(async (trx) => {
+    await trx
+      .insertInto('operator_task')
+      .values({
+        task_id: taskId,
+        identity_id: input.identityId,
+        process_id: input.processId,
+        visit_id: input.visitId ?? null,
+        application: visit?.row.application ?? null,
+        kind: input.kind,
+        code: input.code,
+        attribute: null,
+        instructions,
+        due_at: visit?.row.deadline_at ?? null,
+        created_at: input.now,
+        resolution: null,
+        decision_id: null,
+        resolved_at: null,
+      })
+      .execute();
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'task.opened',
+      body: { taskId, kind: input.kind, code: input.code, application: input.application ?? null },
+    });
+  });
+  return { taskId };
+}
+
+async function openTaskOf(db: Queryable, input: TaskRequest): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('operator_task')
+    .select('task_id')
+    .where('process_id', '=', input.processId)
+    .where('kind', '=', input.kind)
+    .where('status', '=', 'open')
+    .$if(input.visitId !== undefined, (query) => query.where('visit_id', '=', input.visitId ?? brand<VisitId>('')))
+    .executeTakeFirst();
+  return row?.task_id;
+}
+
+function contextOf(deps: ActivityDeps, visitId: VisitId, now: Instant): Promise<VisitContext> {
+  return loadVisit(deps, visitId, {
+    clock: clockFrom(now),
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  });
+}
+
+/** What a person has to do, in the words of the application's policy and the plan. */
+function instructionsFor(input: TaskRequest, visit: VisitContext | undefined): string {
+  if (visit === undefined) return GENERAL[input.kind];
+  const steps = visit.planned.operations.flatMap((operation) => operation.steps ?? [operation]);
+  const lines = steps.map((step) => `- ${describe(step)}`);
+  const text = visit.application.instructions ?? `In ${visit.application.name}:`;
+  return [text, ...lines].join('\n');
+}
+
+const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
+  visit: 'A visit at an application needs a decision.',
+  manual: 'Do this by hand and say how it can be seen.',
+  leave: 'A leave of absence begins or ends: suspend or give back the access by hand until its process exists.',
+  correlation: 'Decide to whom the account belongs.',
+  'do-not-rehire': 'HR set the do-not-rehire flag: nothing was provisioned. Clear it with HR, or skip.',
+};
+
+function describe(step: Operation): string {
+  const what = step.entitlement === undefined ? '' : ` ${step.entitlement}`;
+  const login = step.login === undefined ? '' : ` (login ${step.login})`;
+  return `${step.kind}${what}${login}`;
+}
+
+export interface TaskRecord extends Ref {
+  readonly taskId: string;
+  readonly decisionId: string;
+  readonly resolution: 'retry' | 'skip' | 'done-by-hand';
+}
+
+/**
+ * Carries out an operator's word on a task: `retry` lets the visit write again, `skip` settles it as skipped, `done-by-hand` settles it with the operator's
+ * proof as attested evidence. Safe to repeat: a resolved task stays as it is.
+ */
+export async function recordResolution(deps: ActivityDeps, input: TaskRecord): Promise<void> {
+  const task = await deps.db
+    .selectFrom('operator_task')
+    .selectAll()
+    .where('task_id', '=', input.taskId)
+    .executeTakeFirstOrThrow();
+  if (task.status !== 'open') return;
+  if (task.visit_id !== null) await resolveVisit(deps, task.visit_id, input);
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('operator_task')
+      .set({ status: 'resolved', resolution: input.resolution, decision_id: input.decisionId, resolved_at: input.now })
+      .where('task_id', '=', input.taskId)
+      .where('status', '=', 'open')
+      .returning('task_id')
+      .executeTakeFirst();
+    if (row === undefined) return;
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'operator',
+      action: `task.${input.resolution}`,
+      body: { taskId: input.taskId, decisionId: input.decisionId },
+    });
+  });
+}
+
+async function resolveVisit(deps: ActivityDeps, visitId: VisitId, input: TaskRecord): Promise<void> {
+  const visit = await contextOf(deps, visitId, input.now);
+  switch (input.resolution) {
+    case 'retry':
+      await deps.db.updateTable('visit_step').set({ state: 'sent' }).where('visit_id', '=', visitId).execute();
+      return;
+    case 'skip':
+      await settle(visit, 'skipped', []);
+      return;
+    case 'done-by-hand': {
+      const account = await attest(visit);
+      const findings = visit.planned.operations.map((operation) => ({
+        operationKey: operation.key,
+        check: 'attested' as const,
+        road: 'operator',
+        verdict: 'proven' as const,
+        code: 'by-hand',
+        seen: { decisionId: input.decisionId },
+      }));
+      await settle(visit, 'by-hand', findings, account?.account_id);
+    }
+  }
+}
+
+/** What was done by hand becomes the account as last observed, so that a later leaver finds it. */
+async function attest(visit: VisitContext): Promise<AccountRow | undefined> {
+  const steps = visit.planned.operations.flatMap((operation) => operation.steps ?? [operation]);
+  const existing = await loadAccount(visit);
+  const account = existing ?? (await attestCreation(visit, steps));
+  if (account === undefined) return undefined;
+  return visit.deps.db
+    .updateTable('account')
+    .set({ ...attestedState(steps, account), observed_at: visit.clock() })
+    .where('account_id', '=', account.account_id)
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+async function attestCreation(visit: VisitContext, steps: PlannedVisit['operations']): Promise<AccountRow | undefined> {
+  const create = steps.find((step) => step.kind === 'create');
+  if (create === undefined) return undefined;
+  return visit.deps.db
+    .insertInto('account')
+    .values({
+      account_id: brand<AccountId>(randomUUID()),
+      identity_id: visit.row.identity_id,
+      application: visit.row.application,
+      native_id: `by-hand:${visit.row.identity_id}`,
+      login: create.login ?? '',
+      status: create.enabled === true ? 'enabled' : 'disabled',
+      attributes: JSON.stringify(create.attributes ?? {}),
+      secret: null,
+      created_by_process: visit.row.process_id,
+      observed_at: visit.clock(),
+      unlinked_at: null,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+function attestedState(steps: readonly Operation[], account: AccountRow) {
+  const status = steps.findLast((step) => step.enabled !== undefined)?.enabled;
+  const login = steps.findLast((step) => step.kind === 'rename')?.login;
+  const added = steps.flatMap((step) => (step.kind === 'add-entitlement' ? [step.entitlement ?? ''] : []));
+  const removed = new Set(steps.flatMap((step) => (step.kind === 'remove-entitlement' ? [step.entitlement] : [])));
+  const attributes = Object.assign(
+    {},
+    ...steps.map((step) => (step.kind === 'update' ? step.attributes : {})),
+  ) as object;
+  return {
+    ...(status === undefined ? {} : { status: status ? ('enabled' as const) : ('disabled' as const) }),
+    ...(login === undefined ? {} : { login }),
+    entitlements: [...new Set([...account.entitlements, ...added])].filter((name) => !removed.has(name)),
+    attributes: JSON.stringify({ ...account.attributes, ...attributes }),
+    ...(steps.some((step) => step.kind === 'archive') ? { archived: true } : {}),
+    ...(steps.some((step) => step.kind === 'delete') ? { unlinked_at: account.observed_at } : {}),
+  };
+}

@@ -1,0 +1,75 @@
+import { Context } from '@temporalio/activity';
+import { recordApproval, recordResolution, openTask } from './decisions.js';
+import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
+import type { ActivityDeps } from './deps.js';
+import { guarded } from './lib/boundary.js';
+import { releaseNames, reserveNames } from './names.js';
+import { olderWrites, recoverLostWrites } from './older-writes.js';
+import { fixRevokeScope, planPhaseActivity } from './phase.js';
+import type { PhaseInput } from './phase.js';
+import { endProcess, enterCut, markProcess, openProcess } from './process.js';
+import type { ProcessEnd, ProcessMark } from './process.js';
+import { advanceQueue } from './queue.js';
+import { runSingleVisit, runSweep } from './sweep.js';
+import type { Beat, Elapsed, SingleVisitInput, SweepInput } from './sweep.js';
+import type { IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
+
+interface Ref {
+  readonly identityId: IdentityId;
+  readonly processId: ProcessId;
+  readonly now: Instant;
+}
+
+/**
+ * Every activity of Tenure, bound to its dependencies. Bookkeeping (our own database, at most two seconds) is run as local activities; `runSweep`,
+ * `runSingleVisit` and `recoverLostWrites` reach targets and are regular ones. Whatever one throws leaves as a classified failure without personal values.
+ */
+export function createActivities(deps: ActivityDeps) {
+  const unexpected = (error: unknown): void => {
+    const name = error instanceof Error ? error.name : 'unknown';
+    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+    const frames =
+      error instanceof Error
+        ? (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))
+        : [];
+    deps.logger.error(
+      { errorName: name, code, frames: frames.slice(0, 8) },
+      'activity failed in a way nobody expected',
+    );
+  };
+  const bind = <I, R>(run: (input: I) => Promise<R>): ((input: I) => Promise<R>) => guarded(run, unexpected);
+  return {
+    advanceQueue: bind((input: { identityId: IdentityId; now: Instant }) => advanceQueue(deps, input)),
+    openProcess: bind((input: Ref) => openProcess(deps, input)),
+    markProcess: bind((input: ProcessMark) => markProcess(deps, input)),
+    enterCut: bind((input: Ref) => enterCut(deps, input)),
+    endProcess: bind((input: ProcessEnd) => endProcess(deps, input)),
+    reserveNames: bind((input: Ref & { readonly renames: boolean }) => reserveNames(deps, input)),
+    releaseNames: bind((input: Ref) => releaseNames(deps, input)),
+    planPhase: bind((input: PhaseInput) => planPhaseActivity(deps, input)),
+    fixRevokeScope: bind((input: Ref) => fixRevokeScope(deps, input)),
+    recordApproval: bind((input: ApprovalRecord) => recordApproval(deps, input)),
+    openTask: bind((input: TaskRequest) => openTask(deps, input)),
+    recordResolution: bind((input: TaskRecord) => recordResolution(deps, input)),
+    olderWrites: bind((input: Ref & { readonly since: Instant }) => olderWrites(deps, input)),
+    recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>
+      recoverLostWrites(deps, input, Context.current().cancellationSignal),
+    ),
+    runSweep: bind((input: SweepInput) => runSweep(deps, input, beat())),
+    runSingleVisit: bind((input: SingleVisitInput) => runSingleVisit(deps, input, beat())),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;
+
+function beat(): Beat & Elapsed {
+  const context = Context.current();
+  const { scheduledTimestampMs, currentAttemptScheduledTimestampMs } = context.info;
+  return {
+    signal: context.cancellationSignal,
+    heartbeat: (detail) => {
+      context.heartbeat(detail);
+    },
+    sinceFirstTryMs: Math.max(0, currentAttemptScheduledTimestampMs - scheduledTimestampMs),
+  };
+}

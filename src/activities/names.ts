@@ -1,0 +1,159 @@
+import { appendAudit } from '../db/audit.js';
+import type { Queryable } from '../db/database.js';
+import { candidates, loginLimit, mailAddress } from '../domain/naming/user-name.js';
+import type { CompiledPolicy } from '../domain/policy/types.js';
+import type { Attributes } from '../domain/ledger/types.js';
+import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import { loadNames } from '../planning/names.js';
+import { loadPerson } from '../planning/person.js';
+import type { ActivityDeps } from './deps.js';
+import { TenureError } from './lib/boundary.js';
+import { plusMs } from './lib/clock.js';
+
+const YEAR_MS = 365.25 * 86_400_000;
+
+/**
+ * Reserves user name and mail address in Tenure's own register before any write (edge cases 10, 11). The primary key of the register lets exactly one of two
+ * same-named joiners have a candidate. A changed name reserves a new one and keeps the former blocked, because it lives on as an alias. Safe to repeat.
+ * Raises PolicyViolation when no candidate is free.
+ */
+export async function reserveNames(
+  deps: ActivityDeps,
+  input: {
+    readonly identityId: IdentityId;
+    readonly processId: ProcessId;
+    readonly now: Instant;
+    readonly renames: boolean;
+  },
+): Promise<void> {
+  const process = await deps.db
+    .selectFrom('process')
+    .select(['policy_version', 'effective_at'])
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const held = await loadNames(deps.db, input.identityId);
+  if (held.userName !== '' && !input.renames) return;
+  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  const at = process.effective_at > input.now ? process.effective_at : input.now;
+  const attributes = person.stateAt(at).primary?.attributes;
+  if (attributes === undefined) return;
+  const wanted = wantedNames(attributes, policy);
+  if (held.userName !== '' && wanted.includes(held.userName)) return;
+  for (const userName of wanted) {
+    if (await tryReserve(deps, { ...input, policy, userName, former: held })) return;
+  }
+  throw new TenureError('PolicyViolation', 'no-free-user-name');
+}
+
+function wantedNames(attributes: Attributes, policy: CompiledPolicy): readonly string[] {
+  return candidates(nameOf(attributes), policy, loginLimit(policy));
+}
+
+function nameOf(attributes: Attributes): Parameters<typeof candidates>[0] {
+  const text = (value: string | null | undefined): string => value ?? '';
+  return {
+    given: text(attributes.givenName),
+    family: text(attributes.familyName),
+    middle: text(attributes.middleName),
+    preferred: text(attributes.preferredName),
+    ...(attributes.locale == null ? {} : { locale: attributes.locale }),
+  } as Parameters<typeof candidates>[0];
+}
+
+interface Reservation {
+  readonly identityId: IdentityId;
+  readonly now: Instant;
+  readonly policy: CompiledPolicy;
+  readonly userName: string;
+  readonly former: { readonly userName: string; readonly mail: string };
+}
+
+async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise<boolean> {
+  const { identityId, now, policy, userName } = reservation;
+  const mail = mailAddress(userName, policy);
+  try {
+    await deps.db.transaction().execute(async (trx) => {
+      await claim(trx, 'user-name', userName, identityId, now);
+      await claim(trx, 'mail', mail, identityId, now);
+      await releaseOthers(trx, reservation, [userName, mail]);
+      await trx
+        .updateTable('identity_profile')
+        .set({ user_name: userName, mail })
+        .where('identity_id', '=', identityId)
+        .execute();
+      await appendAudit(trx, deps.keys, {
+        identityId,
+        at: now,
+        actor: 'system',
+        action: 'name.reserved',
+        body: { userName, mail },
+      });
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof Taken) return false;
+    throw error;
+  }
+}
+
+class Taken extends Error {}
+
+async function claim(
+  trx: Queryable,
+  scope: 'user-name' | 'mail',
+  name: string,
+  identityId: IdentityId,
+  now: Instant,
+): Promise<void> {
+  const row = await trx
+    .insertInto('name_reservation')
+    .values({
+      scope,
+      folded: name.toLowerCase(),
+      name,
+      identity_id: identityId,
+      reserved_at: now,
+      released_at: null,
+      blocked_until: null,
+    })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['scope', 'folded'])
+        // One's own former name may be taken up again; anybody else's only after it was blocked for its years.
+        .doUpdateSet({ identity_id: identityId, reserved_at: now, released_at: null, blocked_until: null })
+        .where((eb) =>
+          eb.or([eb('name_reservation.identity_id', '=', identityId), eb('name_reservation.blocked_until', '<', now)]),
+        ),
+    )
+    .returning('name')
+    .executeTakeFirst();
+  if (row === undefined) throw new Taken();
+}
+
+async function releaseOthers(trx: Queryable, reservation: Reservation, keep: readonly string[]): Promise<void> {
+  await trx
+    .updateTable('name_reservation')
+    .set({
+      released_at: reservation.now,
+      blocked_until: plusMs(reservation.now, reservation.policy.lifecycle.userNames.reuseAfterYears * YEAR_MS),
+    })
+    .where('identity_id', '=', reservation.identityId)
+    .where('released_at', 'is', null)
+    .where('name', 'not in', [...keep])
+    .execute();
+}
+
+/** Releases the names of someone who is gone, and keeps them blocked for the policy's years. Safe to repeat. */
+export async function releaseNames(
+  deps: ActivityDeps,
+  input: { readonly identityId: IdentityId; readonly processId: ProcessId; readonly now: Instant },
+): Promise<void> {
+  const process = await deps.db
+    .selectFrom('process')
+    .select('policy_version')
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, process.policy_version);
+  await releaseOthers(deps.db, { ...input, policy, userName: '', former: { userName: '', mail: '' } }, ['']);
+}
