@@ -112,7 +112,7 @@ function keptAsIs(
   }
   const entitlements = actual.entitlements.map((name) => ({ name, sensitive: false, cutAtNotice: false, reasons: [] }));
   const enabled = TAKING_PHASES.has(phase) && desired.enabled;
-  return { ...desired, login: actual.login, enabled, attributes: {}, entitlements, sensitive: false };
+  return { ...desired, login: actual.login, enabled, attributes: {}, entitlements };
 }
 
 function visitInput(input: PlanInput, subject: Subject, dropped: DroppedOperation[]): VisitInput {
