@@ -58,7 +58,10 @@ export function classify(facts: readonly Fact[], incoming: Fact): Classification
   const conflict = conflictOf(slots, incoming);
   if (conflict !== undefined) return rejected(conflict);
   const changes = explainChange(facts, after, incoming.recordedAt);
-  const past = changes.filter((change) => firstInstantOf(change) < incoming.recordedAt);
+  // A rescinded hire is due at once, which says nothing about the past: the joiner that it removes does.
+  const past = changes.filter(
+    (change) => change.transition !== 'rescinded-hire' && firstInstantOf(change) < incoming.recordedAt,
+  );
   if (past.length === 0) return { outcome: 'accepted' };
   return { outcome: 'accepted', retroactive: { from: past.map(firstInstantOf).reduce(earlierOf), changes: past } };
 }

@@ -9,6 +9,9 @@ export type FactOf<K extends Statement['kind']> = Fact & {
 /** A fact that says something about a life, as opposed to a withdrawal. */
 export type ContentFact = FactOf<Exclude<Statement['kind'], 'withdraw'>>;
 
+/** Content hashes of the facts at hand, each computed once. */
+type Hashes = ReadonlyMap<Fact, string>;
+
 /** An event of one source with everything that corrects it, transitively. */
 export interface Slot {
   readonly key: string;
@@ -49,17 +52,27 @@ export function compareStrength(a: Fact, b: Fact): number {
 /**
  * Groups facts into slots and says which fact of each holds. Two events are in one slot when one corrects the other, or when neither corrects
  * anything and both say the same of the same employment (same content under a new id, edge case 46).
- * The result depends on the set of facts only, never on their order or on how often each one is given. Sorted by key.
+ * The result depends on the set of facts only, never on their order or on how often each one is given. Sorted by what is stated, so that not even
+ * a duplicate under a new id changes the order.
  */
 export function resolveSlots(facts: readonly Fact[]): Slot[] {
-  const distinct = withoutDuplicates(facts);
-  const rootOf = unite(distinct);
+  const hashes: Hashes = new Map(facts.map((fact) => [fact, contentHash(fact.statement)]));
+  const distinct = withoutDuplicates(facts, hashes);
+  const rootOf = unite(distinct, hashes);
   const groups = new Map<string, Fact[]>();
   for (const fact of distinct) {
     const root = rootOf(eventKey(fact.source, fact.sourceEventId));
     groups.set(root, [...(groups.get(root) ?? []), fact]);
   }
-  return [...groups.values()].map(resolveSlot).sort((a, b) => compare(a.key, b.key));
+  return [...groups.values()]
+    .map((group) => ({ slot: resolveSlot(group), stated: signature(group, hashes) }))
+    .sort((a, b) => compare(a.stated, b.stated) || compare(a.slot.key, b.slot.key))
+    .map(({ slot }) => slot);
+}
+
+function signature(group: readonly Fact[], hashes: Hashes): string {
+  const parts = group.map((fact) => JSON.stringify([fact.employmentId, fact.sourceVersion, hashes.get(fact)]));
+  return [...new Set(parts)].sort().join();
 }
 
 function resolveSlot(group: readonly Fact[]): Slot {
@@ -84,16 +97,17 @@ function deletes(withdrawal: Fact, strongestFirst: readonly Fact[]): boolean {
   return target?.statement.kind === 'withdraw' ? !deletes(target, strongestFirst) : true;
 }
 
-function withoutDuplicates(facts: readonly Fact[]): Fact[] {
+function withoutDuplicates(facts: readonly Fact[], hashes: Hashes): Fact[] {
   const seen = new Map<string, Fact>();
   for (const fact of facts) {
-    const key = hashOf([
-      fact.source,
-      fact.sourceEventId,
-      fact.sourceVersion,
-      fact.corrects ?? null,
-      fact.employmentId,
-      contentHash(fact.statement),
+    const { source, sourceEventId, sourceVersion, corrects, employmentId } = fact;
+    const key = JSON.stringify([
+      source,
+      sourceEventId,
+      sourceVersion,
+      corrects ?? null,
+      employmentId,
+      hashes.get(fact),
     ]);
     const other = seen.get(key);
     if (other === undefined || fact.factId < other.factId) seen.set(key, fact);
@@ -101,7 +115,7 @@ function withoutDuplicates(facts: readonly Fact[]): Fact[] {
   return [...seen.values()];
 }
 
-function unite(facts: readonly Fact[]): (key: string) => string {
+function unite(facts: readonly Fact[], hashes: Hashes): (key: string) => string {
   const parent = new Map<string, string>();
   const find = (key: string): string => {
     let root = key;
@@ -115,15 +129,12 @@ function unite(facts: readonly Fact[]): (key: string) => string {
   for (const fact of facts) {
     const key = eventKey(fact.source, fact.sourceEventId);
     if (fact.corrects !== undefined) join(key, eventKey(fact.source, fact.corrects));
-    else if (fact.statement.kind !== 'withdraw') join(key, sameContentKey(fact));
+    else if (fact.statement.kind !== 'withdraw')
+      join(key, JSON.stringify(['content', fact.source, fact.employmentId, hashes.get(fact)]));
   }
   return find;
 }
 
 function eventKey(source: string, eventId: string): string {
   return JSON.stringify(['event', source, eventId]);
-}
-
-function sameContentKey(fact: Fact): string {
-  return JSON.stringify(['content', fact.source, fact.employmentId, contentHash(fact.statement)]);
 }

@@ -19,6 +19,7 @@ export class DateError extends Error {
   }
 }
 
+const UNKNOWN_ZONE = 'expected an IANA zone name, for example Australia/Melbourne';
 const DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
 const TIME = /^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$/;
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
@@ -82,7 +83,7 @@ export function millisecondsOf(instant: Instant): number {
 export function wallTime(date: LocalDate, time: string, zone: ZoneId, purpose: 'cut' | 'grant'): Instant {
   if (!TIME.test(time))
     throw new DateError('not-a-time', 'expected a time in the form HH:MM or HH:MM:SS, 00:00 to 23:59:59');
-  if (!isZone(zone)) throw new DateError('unknown-zone', 'expected an IANA zone name, for example Australia/Melbourne');
+  if (!isZone(zone)) throw new DateError('unknown-zone', UNKNOWN_ZONE);
   const wall = Temporal.PlainDateTime.from(`${parseLocalDate(date)}T${time}`);
   const earlier = wall.toZonedDateTime(zone, { disambiguation: 'earlier' });
   if (!earlier.toPlainDateTime().equals(wall)) {
@@ -96,7 +97,12 @@ export function wallTime(date: LocalDate, time: string, zone: ZoneId, purpose: '
 
 /** First instant of a local date. A date that the zone skipped (Apia, 30 December 2011) begins where the next one does. */
 export function startOfWorkDay(date: LocalDate, zone: ZoneId): Instant {
-  return wallTime(date, '00:00', zone, 'cut');
+  if (!isZone(zone)) throw new DateError('unknown-zone', UNKNOWN_ZONE);
+  return instantText(
+    Temporal.PlainDate.from(parseLocalDate(date) as string)
+      .toZonedDateTime(zone)
+      .toInstant(),
+  );
 }
 
 /** Access ends at the end of the last working day: the first instant of the next local date. */
