@@ -154,8 +154,7 @@ function contradictions(record: WireRecord): Problem[] {
         refuse('expectedEndOn', 'before the start', 'a date on or after startOn');
       break;
     case 'withdraw':
-      if (record.corrects === undefined && record.version === 1)
-        refuse('corrects', 'missing', 'the event that is withdrawn, or a higher version of that same event');
+      if (record.corrects === undefined) refuse('corrects', 'missing', 'the event that is withdrawn');
       break;
     case 'return':
       break;
