@@ -51,7 +51,7 @@ function applicationProblems(
   const { value } = file;
   const known = new Set(read.applications.map((other) => other.value.slug));
   const problems = value.dependsOn.flatMap((other, index) =>
-    known.has(other) ? [] : [unknownApplication(file, ['dependsOn', index], other, known)],
+    known.has(other) || read.isApplicationMissing ? [] : [unknownApplication(file, ['dependsOn', index], other, known)],
   );
   const keys = new Set(['login', ...Object.keys(value.attributes)]);
   for (const strength of ['strong', 'weak'] as const) {
@@ -167,7 +167,7 @@ function roleProblems(file: SourcedFile<RoleFile>, read: ReadPolicy): PolicyProb
     const path = ['grants', index, 'application'];
     const key = `${grant.application}/${grant.entitlement ?? ''}`;
     if (!known.has(grant.application)) {
-      return [unknownApplication(file, path, grant.application, known)];
+      return read.isApplicationMissing ? [] : [unknownApplication(file, path, grant.application, known)];
     }
     if (seen.has(key)) {
       return [problemAt(file, path, 'the same grant stands here twice', 'each grant once')];

@@ -15,6 +15,8 @@ export interface ReadPolicy {
   readonly roles: readonly SourcedFile<RoleFile>[];
   readonly lifecycle: SourcedFile<LifecycleFile> | undefined;
   readonly problems: readonly PolicyProblem[];
+  /** Some application could not be read: what refers to an unknown one may mean that. */
+  readonly isApplicationMissing: boolean;
 }
 
 /** Parses every file and checks it against the schema of its kind. Files with problems are left out of the lists. Pure. */
@@ -50,7 +52,8 @@ export function readPolicyFiles(files: PolicyFiles): ReadPolicy {
       expected: 'one lifecycle.yaml',
     });
   }
-  return { applications, roles, lifecycle, problems };
+  const found = files.filter((file) => policyFileKind(file.path) === 'application').length;
+  return { applications, roles, lifecycle, problems, isApplicationMissing: applications.length < found };
 }
 
 function pushIf<T>(list: T[], item: T | undefined): void {
