@@ -100,7 +100,7 @@ const onlyProcess = {
   message: 'Workflows see src/domain/process only: zones, CEL, planning and the ledger run in activities (design D9).',
 };
 const domainOnly = layer(
-  ['workflows', 'activities', 'connectors', 'db', 'api', 'worker', 'cli', 'embedded'],
+  ['workflows', 'activities', 'connectors', 'db', 'planning', 'hr', 'api', 'worker', 'cli', 'embedded'],
   'The domain is pure and imports nothing outside src/domain.',
 );
 const domainPackages = ['temporal-polyfill', 'zod', 'yaml', '@marcbachmann/cel-js', 'transliteration', '@noble/hashes'];
@@ -138,6 +138,7 @@ export default tseslint.config(
     ['src/domain/**/*.ts'],
     [
       domainOnly,
+      { regex: String.raw`^\.\./\.\./policy/`, message: 'The domain is pure: files of policy are read by src/policy.' },
       rootFile('config', 'The domain takes what it needs as parameters, never from configuration.'),
       {
         regex: `^(?!\\.|(${domainPackages.join('|')})($|/))`,
@@ -166,7 +167,7 @@ export default tseslint.config(
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),
       layer(
-        ['connectors', 'db', 'api', 'worker', 'cli', 'embedded'],
+        ['connectors', 'db', 'planning', 'policy', 'hr', 'api', 'worker', 'cli', 'embedded'],
         'Workflow code reaches the world through activities only.',
       ),
       rootFile('config', 'Workflow code takes configuration as input: reading it would break replay.'),
@@ -198,7 +199,7 @@ export default tseslint.config(
       nest,
       temporal,
       layer(
-        ['workflows', 'activities', 'db', 'api', 'worker', 'cli', 'embedded'],
+        ['workflows', 'activities', 'db', 'planning', 'policy', 'hr', 'api', 'worker', 'cli', 'embedded'],
         'Connectors know the domain and nothing else of Tenure.',
       ),
     ],
@@ -211,7 +212,7 @@ export default tseslint.config(
         nest,
         temporal,
         layer(
-          ['workflows', 'activities', 'db', 'api', 'worker', 'cli', 'embedded'],
+          ['workflows', 'activities', 'db', 'planning', 'policy', 'hr', 'api', 'worker', 'cli', 'embedded'],
           'Connectors know the domain and nothing else of Tenure.',
         ),
         {
@@ -234,10 +235,24 @@ export default tseslint.config(
       nest,
       temporal,
       layer(
-        ['workflows', 'activities', 'connectors', 'api', 'worker', 'cli', 'embedded'],
+        ['workflows', 'activities', 'connectors', 'planning', 'policy', 'hr', 'api', 'worker', 'cli', 'embedded'],
         'The database layer knows the domain only.',
       ),
       rootFile('config', 'The database layer is handed a connection.'),
+    ],
+    [env, envDestructured, proxies],
+  ),
+  boundary(
+    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts'],
+    [
+      nest,
+      temporal,
+      connectorFolders,
+      layer(
+        ['workflows', 'activities', 'api', 'worker', 'cli', 'embedded'],
+        'What the API and the activities share knows the domain, the database and the connectors’ registry, and nothing above them.',
+      ),
+      rootFile('config', 'What the API and the activities share is handed what it needs.'),
     ],
     [env, envDestructured, proxies],
   ),
