@@ -29,7 +29,6 @@ export function mappingContext(
   input: ContextInput,
   speaker: EmploymentState,
   employment: EmploymentState,
-  application?: ApplicationSlug,
 ): MappingContext {
   const empty: Emptiness = new Map();
   const person = textsOf(speaker.attributes, 'person', empty);
@@ -53,9 +52,24 @@ export function mappingContext(
       custom: own.custom,
     },
     account: input.account,
-    manager: managerOf(input.manager, speaker, empty, application),
+    manager: managerOf(input.manager, speaker, empty, undefined),
     empty,
   };
+}
+
+/** The same context as one application sees it: the manager's native id is the one of his account there. Pure. */
+export function contextAt(
+  context: MappingContext,
+  input: ContextInput,
+  speaker: EmploymentState,
+  application: ApplicationSlug,
+): MappingContext {
+  if (!input.manager?.nativeIds.has(application)) {
+    return context;
+  }
+  const empty: Emptiness = new Map(context.empty);
+  empty.delete('manager.nativeId');
+  return { ...context, manager: managerOf(input.manager, speaker, empty, application), empty };
 }
 
 function textsOf(

@@ -1,6 +1,5 @@
-import type { EmploymentState } from '../ledger/types.js';
-import type { ApplicationPolicy } from '../policy/types.js';
-import { mappingContext } from './context.js';
+import type { ApplicationPolicy, MappingContext } from '../policy/types.js';
+import { contextAt, mappingContext } from './context.js';
 import { decideGrants, liveEmployments, speakerOf } from './grants.js';
 import type { DesiredInput, GrantDecision } from './grants.js';
 import type { DesiredAccount, DesiredEntitlement, Reason } from './types.js';
@@ -15,20 +14,24 @@ export function desiredAccounts(input: DesiredInput): readonly DesiredAccount[] 
   if (!speaker) {
     return [];
   }
-  const held = decideGrants(input).filter((grant) => grant.holds);
+  const held = Map.groupBy(
+    decideGrants(input).filter((grant) => grant.holds),
+    (grant) => grant.application,
+  );
+  const context = mappingContext(input, speaker, speaker);
   return input.policy.applications.flatMap((application) => {
-    const grants = held.filter((grant) => grant.application === application.slug);
-    return grants.length === 0 ? [] : [desiredAccount(input, application, speaker, grants)];
+    const grants = held.get(application.slug);
+    const seen = contextAt(context, input, speaker, application.slug);
+    return grants === undefined ? [] : [desiredAccount(input, application, seen, grants)];
   });
 }
 
 function desiredAccount(
   input: DesiredInput,
   application: ApplicationPolicy,
-  speaker: EmploymentState,
+  context: MappingContext,
   grants: readonly GrantDecision[],
 ): DesiredAccount {
-  const context = mappingContext(input, speaker, speaker, application.slug);
   const active = liveEmployments(input.state).filter((employment) => employment.status === 'active');
   // An assignment that names no employment is carried by whichever one is active.
   const enabled = grants.some(

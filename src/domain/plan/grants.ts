@@ -1,6 +1,6 @@
 import type { EmploymentState, PersonState } from '../ledger/types.js';
 import type { ApplicationSlug, EmploymentId, Instant } from '../process/ids.js';
-import type { CompiledPolicy, EntitlementGrant, RolePolicy } from '../policy/types.js';
+import type { CompiledPolicy, EntitlementGrant, RolePolicy, RuleContext } from '../policy/types.js';
 import { mappingContext } from './context.js';
 import type { ContextInput } from './context.js';
 import type { Assignment, Reason } from './types.js';
@@ -44,21 +44,21 @@ export function speakerOf(state: PersonState): EmploymentState | undefined {
 export function decideGrants(input: DesiredInput): readonly GrantDecision[] {
   const live = liveEmployments(input.state);
   const speaker = speakerOf(input.state);
-  const birthright = live.flatMap((employment) =>
-    input.policy.roles
-      .filter((role) => role.when !== undefined)
-      .flatMap((role) => birthrightDecisions(input, speaker ?? employment, employment, role)),
-  );
+  const roles = input.policy.roles.filter((role) => role.when !== undefined);
+  const birthright = live.flatMap((employment) => {
+    const context = mappingContext(input, speaker ?? employment, employment);
+    return roles.flatMap((role) => birthrightDecisions(input, context, employment, role));
+  });
   return [...birthright, ...input.assignments.flatMap((assignment) => assignmentDecisions(input, live, assignment))];
 }
 
 function birthrightDecisions(
   input: DesiredInput,
-  speaker: EmploymentState,
+  context: RuleContext,
   employment: EmploymentState,
   role: RolePolicy,
 ): readonly GrantDecision[] {
-  const met = input.policy.evaluate.roleHolds(role.slug, mappingContext(input, speaker, employment));
+  const met = input.policy.evaluate.roleHolds(role.slug, context);
   const objection = met ? noticeObjection(role, employment, input.at) : 'rule-not-met';
   const reason: Reason = {
     kind: 'birthright',

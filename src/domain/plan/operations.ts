@@ -113,10 +113,14 @@ function attributeDifferences(desired: DesiredAccount, actual: ActualAccount): r
 
 /** Absent and null are the same at a target; an empty text is a value (edge case 48). Multi-values have no order. */
 function sameValue(from: AttributeValue | undefined, to: AttributeValue): boolean {
-  if (Array.isArray(from) && Array.isArray(to)) {
+  if (isList(from) && isList(to)) {
     return JSON.stringify([...from].sort()) === JSON.stringify([...to].sort());
   }
   return (from ?? null) === to;
+}
+
+function isList(value: AttributeValue | undefined): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 /** Entitlements that are desired and not held. */

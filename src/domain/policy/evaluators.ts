@@ -1,7 +1,7 @@
 import type { AttributeValue } from '../plan/types.js';
 import { runExpression } from './expressions.js';
 import type { CheckedExpression } from './expressions.js';
-import type { ExpressionFields, MappingContext, PolicyEvaluators, RuleContext } from './types.js';
+import type { ExpressionFields, MappingContext, PolicyEvaluators, RuleContext, SubjectFields } from './types.js';
 
 export interface PolicyExpressions {
   readonly rules: ReadonlyMap<string, CheckedExpression>;
@@ -73,7 +73,7 @@ function emptiness(field: string, context: MappingContext): 'cleared' | 'missing
   return custom[rest.join('.')] === undefined ? 'missing' : undefined;
 }
 
-/** Custom attributes that some expression reads and this person does not have read as empty text. Completed once per context object. */
+/** Custom attributes that some expression reads and this person does not have read as empty text. Completed once per subject. */
 function contextCompleter(expressions: PolicyExpressions): (context: RuleContext) => Record<string, unknown> {
   const all = [
     ...expressions.rules.values(),
@@ -84,18 +84,15 @@ function contextCompleter(expressions: PolicyExpressions): (context: RuleContext
     .map((field) => /^(?:person|employment)\.custom\.(.+)$/.exec(field)?.[1])
     .filter((name): name is string => name !== undefined);
   const blank: ExpressionFields = Object.fromEntries(names.map((name) => [name, '']));
-  const cache = new WeakMap<RuleContext, Record<string, unknown>>();
-  return (context) => {
-    const known = cache.get(context);
-    if (known) {
-      return known;
-    }
-    const completed = {
-      ...context,
-      person: { ...context.person, custom: { ...blank, ...context.person.custom } },
-      employment: { ...context.employment, custom: { ...blank, ...context.employment.custom } },
-    };
-    cache.set(context, completed);
-    return completed;
+  const cache = new WeakMap<SubjectFields, SubjectFields>();
+  const completed = (subject: SubjectFields): SubjectFields => {
+    const known = cache.get(subject) ?? { ...subject, custom: { ...blank, ...subject.custom } };
+    cache.set(subject, known);
+    return known;
   };
+  return (context) => ({
+    ...context,
+    person: completed(context.person),
+    employment: completed(context.employment),
+  });
 }
