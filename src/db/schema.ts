@@ -79,6 +79,8 @@ export interface HrRejectionTable {
   source_event_id: string | null;
   record: Buffer;
   problems: Json<RecordProblem[]>;
+  /** Blind index of the person key when facts yet to come can lift the rejection: looked at again after every accepted fact of that person. */
+  retry_key: Buffer | null;
   resolved_at: Instant | null;
   resolved_by: string | null;
 }

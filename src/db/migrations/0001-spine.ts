@@ -76,10 +76,12 @@ const STATEMENTS: readonly string[] = [
      source_event_id text,
      record bytea not null,
      problems jsonb not null,
+     retry_key bytea,
      resolved_at timestamptz,
      resolved_by text
    )`,
   `create index hr_rejection_page on hr_rejection (received_at, rejection_id)`,
+  `create index hr_rejection_retry on hr_rejection (retry_key) where retry_key is not null and resolved_at is null`,
   `create table policy_version (
      version integer generated always as identity primary key,
      hash text not null unique,
