@@ -36,11 +36,7 @@ export function implied(timeline: Timeline): Implied[] {
   let before = stateOf(timeline, BEFORE_ALL);
   for (const at of breakpointsOf(timeline)) {
     const after = stateOf(timeline, at);
-    drafts.push(
-      ...boundary(timeline, before, after),
-      ...leaves(timeline, before, after),
-      ...move(timeline, before, after),
-    );
+    drafts.push(...[beginning, ending, leaves, move].flatMap((derive) => derive(timeline, before, after)));
     before = after;
   }
   return numbered([...drafts, ...rescissions(timeline)]);
@@ -66,28 +62,34 @@ export function digestOf(
   return hashOf([kind, status, effectiveAt, noticeAt ?? null, manner ?? null, matters]);
 }
 
-/** Someone who did not work begins to (joiner, rehire), or someone who did works nowhere any more (leaver). */
-function boundary(timeline: Timeline, before: PersonState, after: PersonState): Draft[] {
-  const [was, is] = [working(before), working(after)];
+/** Someone who did not work begins to: joiner, or rehire after an earlier stretch of work. */
+function beginning(timeline: Timeline, before: PersonState, after: PersonState): Draft[] {
+  const { at, primary } = after;
+  if (working(before).length > 0 || primary === undefined) return [];
+  const spells = timeline.spells.filter((spell) => runsAt(spell, at));
+  const own = spells.find((spell) => spell.employmentId === primary.employmentId);
+  if (own === undefined) return [];
+  const kind = hasWorkedBefore(timeline, at) ? 'rehire' : 'joiner';
+  const ends = new Set(spells.map((spell) => spell.end?.factId));
+  const because = working(after).map((one) => one.because.filter((id) => !ends.has(id)));
+  return [
+    {
+      kind,
+      status: 'standing',
+      employmentId: own.employmentId,
+      spell: own.ordinal,
+      effectiveAt: at,
+      changed: [],
+      because: union([spells.map((spell) => spell.hire.factId), ...because]),
+      matters: [working(after).map(joining), own.employmentId, kind === 'rehire' && after.doNotRehire],
+    },
+  ];
+}
+
+/** Someone who worked works nowhere any more: the leaver belongs to the employment that ends last. */
+function ending(timeline: Timeline, before: PersonState, after: PersonState): Draft[] {
   const at = after.at;
-  if (was.length === 0 && is.length > 0 && after.primary !== undefined) {
-    const kind = hasWorkedBefore(timeline, at) ? 'rehire' : 'joiner';
-    return [
-      {
-        kind,
-        status: 'standing',
-        employmentId: after.primary.employmentId,
-        spell:
-          timeline.spells.find((one) => one.employmentId === after.primary?.employmentId && runsAt(one, at))?.ordinal ??
-          1,
-        effectiveAt: at,
-        changed: [],
-        because: union(is.map((one) => one.because)),
-        matters: [is.map(joining), after.primary.employmentId, kind === 'rehire' && after.doNotRehire],
-      },
-    ];
-  }
-  if (was.length === 0 || is.length > 0) return [];
+  if (working(before).length === 0 || working(after).length > 0) return [];
   const closing = timeline.spells.filter((one) => !one.rescinded && one.accessEndsAt === at && one.startsAt < at);
   const closer = closing.find((one) => one.employmentId === before.primary?.employmentId) ?? closing[0];
   if (closer?.end === undefined) return [];

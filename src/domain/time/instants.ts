@@ -98,11 +98,7 @@ export function wallTime(date: LocalDate, time: string, zone: ZoneId, purpose: '
 /** First instant of a local date. A date that the zone skipped (Apia, 30 December 2011) begins where the next one does. */
 export function startOfWorkDay(date: LocalDate, zone: ZoneId): Instant {
   if (!isZone(zone)) throw new DateError('unknown-zone', UNKNOWN_ZONE);
-  return instantText(
-    Temporal.PlainDate.from(parseLocalDate(date) as string)
-      .toZonedDateTime(zone)
-      .toInstant(),
-  );
+  return instantText(Temporal.PlainDate.from(parseLocalDate(date)).toZonedDateTime(zone).toInstant());
 }
 
 /** Access ends at the end of the last working day: the first instant of the next local date. */
