@@ -55,21 +55,31 @@ export function createActivities(deps: ActivityDeps) {
     recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>
       recoverLostWrites(deps, input, Context.current().cancellationSignal),
     ),
-    runSweep: bind((input: SweepInput) => runSweep(deps, input, beat())),
-    runSingleVisit: bind((input: SingleVisitInput) => runSingleVisit(deps, input, beat())),
+    runSweep: bind((input: SweepInput) => beating((beat) => runSweep(deps, input, beat))),
+    runSingleVisit: bind((input: SingleVisitInput) => beating((beat) => runSingleVisit(deps, input, beat))),
   };
 }
 
 export type Activities = ReturnType<typeof createActivities>;
 
-function beat(): Beat & Elapsed {
+const BEAT_MS = 3_000;
+
+/** Runs an activity that reaches targets with a steady heartbeat, so that a killed worker is noticed within seconds and a cancellation is heard. */
+async function beating<R>(run: (beat: Beat & Elapsed) => Promise<R>): Promise<R> {
   const context = Context.current();
   const { scheduledTimestampMs, currentAttemptScheduledTimestampMs } = context.info;
-  return {
-    signal: context.cancellationSignal,
-    heartbeat: (detail) => {
-      context.heartbeat(detail);
-    },
-    sinceFirstTryMs: Math.max(0, currentAttemptScheduledTimestampMs - scheduledTimestampMs),
-  };
+  const timer = setInterval(() => {
+    context.heartbeat();
+  }, BEAT_MS);
+  try {
+    return await run({
+      signal: context.cancellationSignal,
+      heartbeat: (detail) => {
+        context.heartbeat(detail);
+      },
+      sinceFirstTryMs: Math.max(0, currentAttemptScheduledTimestampMs - scheduledTimestampMs),
+    });
+  } finally {
+    clearInterval(timer);
+  }
 }

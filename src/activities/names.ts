@@ -1,8 +1,7 @@
 import { appendAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
-import { candidates, loginLimit, mailAddress } from '../domain/naming/user-name.js';
+import { candidates, mailAddress } from '../domain/naming/user-name.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
-import type { Attributes } from '../domain/ledger/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import { loadNames } from '../planning/names.js';
 import { loadPerson } from '../planning/person.js';
@@ -38,27 +37,12 @@ export async function reserveNames(
   const at = process.effective_at > input.now ? process.effective_at : input.now;
   const attributes = person.stateAt(at).primary?.attributes;
   if (attributes === undefined) return;
-  const wanted = wantedNames(attributes, policy);
+  const wanted = candidates(attributes, policy);
   if (held.userName !== '' && wanted.includes(held.userName)) return;
   for (const userName of wanted) {
     if (await tryReserve(deps, { ...input, policy, userName, former: held })) return;
   }
   throw new TenureError('PolicyViolation', 'no-free-user-name');
-}
-
-function wantedNames(attributes: Attributes, policy: CompiledPolicy): readonly string[] {
-  return candidates(nameOf(attributes), policy, loginLimit(policy));
-}
-
-function nameOf(attributes: Attributes): Parameters<typeof candidates>[0] {
-  const text = (value: string | null | undefined): string => value ?? '';
-  return {
-    given: text(attributes.givenName),
-    family: text(attributes.familyName),
-    middle: text(attributes.middleName),
-    preferred: text(attributes.preferredName),
-    ...(attributes.locale == null ? {} : { locale: attributes.locale }),
-  } as Parameters<typeof candidates>[0];
 }
 
 interface Reservation {

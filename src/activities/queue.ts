@@ -22,8 +22,8 @@ export interface QueueAdvance {
   readonly amend: readonly string[];
   readonly cancel: readonly string[];
   readonly nextDueAt?: Instant;
-  /** Processes that are not ended and not in their tail. */
-  readonly running: number;
+  /** Whether a process holds the queue or something due waits for one: then there is more to come without being told. */
+  readonly isBusy: boolean;
   readonly ledgerVersion: number;
 }
 
@@ -88,7 +88,7 @@ export async function advanceQueue(
     return {
       ...taken,
       open: await notStarted(trx, input.identityId),
-      running: await countRunning(trx, input.identityId),
+      isBusy: decision.isBlocked || (await holdsQueue(trx, input.identityId)),
       ledgerVersion: identity.ledger_version,
       ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
     };
@@ -292,14 +292,9 @@ async function notStarted(db: Queryable, identityId: IdentityId): Promise<QueueA
   }));
 }
 
-async function countRunning(db: Queryable, identityId: IdentityId): Promise<number> {
-  const row = await db
-    .selectFrom('process')
-    .select((eb) => eb.fn.countAll<string>().as('count'))
-    .where('identity_id', '=', identityId)
-    .where('state', '=', 'running')
-    .executeTakeFirstOrThrow();
-  return Number(row.count);
+async function holdsQueue(db: Queryable, identityId: IdentityId): Promise<boolean> {
+  const rows = await processRows(db, identityId);
+  return rows.some((row) => row.state === 'running' && !row.isWaiting);
 }
 
 /** Marks a process as begun; from here on the identity workflow no longer starts it. */

@@ -7,6 +7,8 @@ import { runVisit } from './visit/run-visit.js';
 
 export interface SweepInput {
   readonly planId: PlanId;
+  /** The visits to run now; the others of the plan are settled or on their own. */
+  readonly visitIds: readonly VisitId[];
   readonly now: Instant;
 }
 
@@ -24,7 +26,7 @@ export async function runSweep(deps: ActivityDeps, input: SweepInput, beat: Beat
   const rows = await deps.db
     .selectFrom('visit')
     .select(['visit_id', 'application', 'depends_on'])
-    .where('plan_id', '=', input.planId)
+    .where('visit_id', 'in', [...input.visitIds])
     .execute();
   const clock = clockFrom(input.now);
   const outcomes = new Map<VisitId, VisitOutcome>();

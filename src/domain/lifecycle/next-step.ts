@@ -47,6 +47,8 @@ export interface NextSteps {
   readonly steps: readonly Step[];
   /** When to look again without being told; undefined when nothing is known to come. */
   readonly nextDueAt?: Instant;
+  /** Something is due and waits for the process that holds the queue. */
+  readonly isBlocked: boolean;
 }
 
 export interface QueueInput {
@@ -86,8 +88,10 @@ export function nextSteps(input: QueueInput): NextSteps {
     const cut = opening.kind === 'leaver' && transition.status === 'standing' && transition.effectiveAt <= input.now;
     due.push({ ...opening, transition, cut });
   }
-  const steps = [...changes, ...openings(due, input.processes)];
-  return nextDueAt === undefined ? { steps } : { steps, nextDueAt };
+  const opened = openings(due, input.processes);
+  const steps = [...changes, ...opened];
+  const isBlocked = opened.filter((step) => step.do !== 'cancel').length < due.length;
+  return nextDueAt === undefined ? { steps, isBlocked } : { steps, isBlocked, nextDueAt };
 }
 
 type Opening = Extract<Step, { do: 'open' }>;

@@ -1,0 +1,128 @@
+import {
+  ParentClosePolicy,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdReusePolicy,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { QueueAdvance } from '../activities/queue.js';
+import type { Instant } from '../domain/process/ids.js';
+import type { ProcessKind } from '../domain/process/kinds.js';
+import { bookkeeping } from './lib/activities.js';
+import { EFFECTIVE_AT, IDENTITY, KIND } from './lib/search-attributes.js';
+import { now, waitUntil } from './lib/wait.js';
+import { amendedSignal, ledgerChangedUpdate, processAdvancedSignal } from './messages.js';
+import type { IdentityInput, LedgerChanged } from './messages.js';
+
+/** What is due later than this waits in Postgres and is started by a schedule in time (design D2). */
+const HORIZON_MS = 24 * 3_600_000;
+/** Short histories: far below the server's own suggestion. */
+const MAX_EVENTS = 1_000;
+
+const WORKFLOW_OF: Readonly<Record<ProcessKind, string>> = {
+  joiner: 'joinerWorkflow',
+  mover: 'moverWorkflow',
+  leaver: 'leaverWorkflow',
+  rehire: 'rehireWorkflow',
+  operator: 'operatorWorkflow',
+};
+
+/**
+ * One person's queue: looks at the ledger, starts what is due as a process of its own, tells running ones what changed, and sleeps to the next instant. Holds no
+ * state that Postgres does not have; it completes when nothing is due within the horizon, and any later event starts it again.
+ */
+export async function identityWorkflow(input: IdentityInput): Promise<void> {
+  let ledgerVersion = input.ledgerVersion ?? 0;
+  let isWoken = false;
+  setHandler(ledgerChangedUpdate, (change: LedgerChanged) => {
+    ledgerVersion = Math.max(ledgerVersion, change.ledgerVersion);
+    isWoken = true;
+    return { known: ledgerVersion };
+  });
+  setHandler(processAdvancedSignal, () => {
+    isWoken = true;
+  });
+
+  for (;;) {
+    isWoken = false;
+    const queue = await bookkeeping.advanceQueue({ identityId: input.identityId, now: now() });
+    await carryOut(queue);
+    show(queue);
+    if (isWoken) continue;
+    const nextDueAt = withinHorizon(queue.nextDueAt);
+    if (!queue.isBusy && queue.open.length === 0 && nextDueAt === undefined) {
+      await condition(allHandlersFinished);
+      if (isWoken) continue;
+      return;
+    }
+    await waitUntil(
+      () => nextDueAt ?? FAR,
+      () => isWoken,
+      nextDueAt === undefined ? 'a process is under way' : 'next transition',
+    );
+    if (workflowInfo().historyLength > MAX_EVENTS) {
+      await condition(allHandlersFinished);
+      await continueAsNew<typeof identityWorkflow>({ identityId: input.identityId, ledgerVersion });
+    }
+  }
+}
+
+const FAR = '9999-12-31T00:00:00.000Z' as Instant;
+
+function withinHorizon(instant: Instant | undefined): Instant | undefined {
+  return instant !== undefined && Date.parse(instant) - Date.now() <= HORIZON_MS ? instant : undefined;
+}
+
+/** Cuts first; what a cut cancels is cancelled behind it (design D3). */
+async function carryOut(queue: QueueAdvance): Promise<void> {
+  const inOrder = [...queue.open].sort((a, b) => Number(b.cut) - Number(a.cut));
+  for (const process of inOrder) await startProcess(process);
+  await Promise.all([
+    ...queue.cancel.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).cancel())),
+    ...queue.amend.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).signal(amendedSignal))),
+  ]);
+}
+
+/** Starts a process; one that a crash let us start before is running already. */
+async function startProcess(process: QueueAdvance['open'][number]): Promise<void> {
+  const { workflowId, cut, effectiveAt, ...input } = process;
+  try {
+    await startChild(WORKFLOW_OF[input.processKind], {
+      workflowId,
+      args: [input],
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+      staticSummary: `${input.kind}, effective ${effectiveAt}`,
+      typedSearchAttributes: [
+        { key: IDENTITY, value: input.identityId },
+        { key: KIND, value: input.kind },
+        { key: EFFECTIVE_AT, value: new Date(effectiveAt) },
+      ],
+      priority: { priorityKey: cut ? 1 : 3 },
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+/** A process that has ended meanwhile needs no word any more. */
+async function quietly(sent: Promise<unknown>): Promise<void> {
+  try {
+    await sent;
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+  }
+}
+
+function show(queue: QueueAdvance): void {
+  const started = queue.open.map((process) => `- started **${process.kind}**, effective ${process.effectiveAt}`);
+  const next = queue.nextDueAt === undefined ? 'nothing dated ahead' : `next transition at ${queue.nextDueAt}`;
+  setCurrentDetails([`ledger version ${queue.ledgerVersion}, ${next}`, ...started].join('\n'));
+}

@@ -1,0 +1,7 @@
+/** The workflow types that a worker serves; their names are published names. */
+export { identityWorkflow } from './identity.js';
+export { joinerWorkflow } from './joiner.js';
+export { moverWorkflow } from './mover.js';
+export { leaverWorkflow } from './leaver.js';
+export { rehireWorkflow } from './rehire.js';
+export { operatorWorkflow } from './operator.js';

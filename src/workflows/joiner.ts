@@ -1,0 +1,32 @@
+import { bookkeeping } from './lib/activities.js';
+import { settleApprovals } from './lib/approvals.js';
+import { executePhase } from './lib/execute-plan.js';
+import { ProcessRun } from './lib/process-run.js';
+import { now } from './lib/wait.js';
+import type { ProcessInput, ProcessResult } from './messages.js';
+
+/**
+ * Someone starts. Reserves the user name before any write, makes the accounts ahead of the start (disabled, where they may be seen), opens them at the start
+ * instant in the work location's zone, and grants what needs a yes when it has one. A start that moves is waited for anew; one that is rescinded before
+ * anything was written releases the name, one after that is undone by its own process.
+ */
+export async function joinerWorkflow(input: ProcessInput): Promise<ProcessResult> {
+  const run = new ProcessRun(input);
+  return run.conduct(async () => {
+    run.saga.add('names', () => bookkeeping.releaseNames(run.ref));
+    await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: false }));
+    return startWork(run);
+  });
+}
+
+/** From prepared accounts to access in use; a joiner and a rehire share it. */
+export async function startWork(run: ProcessRun): Promise<string> {
+  if (run.schedule.effectiveAt > now()) {
+    await executePhase(run, 'provision');
+    if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) !== 'due') return 'transition-cancelled';
+  }
+  run.saga.keep();
+  await executePhase(run, 'activate');
+  await settleApprovals(run, 'activate');
+  return 'provisioned';
+}

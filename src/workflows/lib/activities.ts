@@ -1,0 +1,48 @@
+import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import type { Activities } from '../../activities/index.js';
+import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue } from '../messages.js';
+
+type Bookkeeping = Omit<Activities, 'runSweep' | 'runSingleVisit' | 'recoverLostWrites'>;
+
+/** Bookkeeping in our own database: short, idempotent, repeated for as long as the database is away. */
+export const bookkeeping = proxyLocalActivities<Bookkeeping>({
+  startToCloseTimeout: '10s',
+  retry: { initialInterval: '200ms', maximumInterval: '10s' },
+});
+
+const HEARTBEAT = '15s';
+
+// WAIT_CANCELLATION_COMPLETED everywhere: whoever cancels a process must know that its writes have stopped (style.md P1).
+const reach = {
+  heartbeatTimeout: HEARTBEAT,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1m' },
+} as const;
+
+/** A sweep over the visits of a phase; a cut's sweep has a queue, slots and a priority of its own (design D3). */
+export function sweeps(isCut: boolean, summary: string): Pick<Activities, 'runSweep' | 'recoverLostWrites'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: isCut ? CUT_QUEUE : LIFECYCLE_QUEUE,
+    startToCloseTimeout: '10m',
+    priority: { priorityKey: isCut ? 1 : 3 },
+    summary,
+  });
+}
+
+/** A troubled visit alone on its application's queue: Temporal repeats it until the process' patience with it ends, then a person is asked. */
+export function singleVisits(
+  application: string,
+  patienceMs: number,
+  isCut: boolean,
+): Pick<Activities, 'runSingleVisit'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: applicationQueue(application),
+    startToCloseTimeout: '2m',
+    scheduleToCloseTimeout: patienceMs,
+    priority: { priorityKey: isCut ? 1 : 3 },
+    summary: `visit ${application}`,
+    retry: { ...reach.retry, maximumInterval: '5m' },
+  });
+}

@@ -1,0 +1,162 @@
+import { condition, isCancellation, uuid4 } from '@temporalio/workflow';
+import type { PlanId } from '../../domain/process/ids.js';
+import type { Phase } from '../../domain/process/kinds.js';
+import type { VisitOutcome } from '../../domain/process/outcome.js';
+import type { PlannedPhase } from '../messages.js';
+import { bookkeeping, singleVisits, sweeps } from './activities.js';
+import { reasonOf } from './fail.js';
+import type { ProcessRun } from './process-run.js';
+import { now } from './wait.js';
+
+/** Phases whose writes take access away at once: own queue, own slots, first everywhere. */
+const CUTTING = new Set<Phase>(['cut', 'deprovision', 'undo']);
+/** How often a phase is planned anew because an account was not what the plan was made for, before a person is asked. */
+const REPLANS = 3;
+
+/** Plans a phase and carries it out until every visit of it is settled, by the target or by a person. */
+export async function executePhase(run: ProcessRun, phase: Phase): Promise<void> {
+  const started = await startPhase(run, phase);
+  await started.settled;
+}
+
+/**
+ * Plans a phase and runs its first sweep. What went well is done when this returns; visits in trouble go on in `settled`, and nothing else has to wait for
+ * them (design D6).
+ */
+export async function startPhase(run: ProcessRun, phase: Phase): Promise<{ readonly settled: Promise<void> }> {
+  const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
+  run.works(phase);
+  run.expectApprovals(plan.approvals);
+  const execution = new PlanExecution(run, phase, plan);
+  await execution.sweep();
+  return { settled: execution.finish().then((isStale) => (isStale ? again(run, phase) : undefined)) };
+}
+
+async function again(run: ProcessRun, phase: Phase): Promise<void> {
+  for (let turn = 1; turn <= REPLANS; turn += 1) {
+    const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
+    const execution = new PlanExecution(run, phase, plan);
+    await execution.sweep();
+    if (!(await execution.finish())) return;
+  }
+  await run.askOperator({ kind: 'visit', code: 'plan-keeps-changing' });
+}
+
+type Visit = PlannedPhase['visits'][number];
+
+/** The visits of one plan: swept together, followed one by one when in trouble, in the order of their dependencies. */
+class PlanExecution {
+  readonly #open: Map<string, Visit>;
+  readonly #followed = new Set<string>();
+  readonly #isCut: boolean;
+  #isStale = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(
+    readonly run: ProcessRun,
+    readonly phase: Phase,
+    readonly plan: PlannedPhase,
+  ) {
+    this.#open = new Map(plan.visits.map((visit) => [visit.visitId, visit]));
+    this.#isCut = CUTTING.has(phase);
+  }
+
+  /** Sweeps what is open, not in trouble and not behind something in trouble. */
+  async sweep(): Promise<void> {
+    const ready = this.#ready();
+    if (ready.length === 0) return;
+    const summary = `${this.phase}: ${ready.map((visit) => visit.application).join(', ')}`;
+    const outcomes = await sweeps(this.#isCut, summary).runSweep({
+      planId: this.plan.planId,
+      visitIds: ready.map((visit) => visit.visitId),
+      now: now(),
+    });
+    for (const outcome of outcomes) this.#note(outcome);
+  }
+
+  /** Goes on until nothing is open; true when the phase has to be planned again. */
+  async finish(): Promise<boolean> {
+    for (;;) {
+      await condition(() => this.#failure !== undefined || this.#open.size === 0 || this.#ready().length > 0);
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#open.size === 0) return this.#isStale;
+      await this.sweep();
+    }
+  }
+
+  #ready(): readonly Visit[] {
+    const reachable = new Map([...this.#open].filter(([id]) => !this.#followed.has(id)));
+    const inTrouble = new Set([...this.#followed].map((id) => this.#open.get(id)?.application));
+    // A visit behind one in trouble waits; one behind a visit of the same sweep is ordered there.
+    const isFree = (visit: Visit): boolean => !visit.dependsOn.some((slug) => inTrouble.has(slug));
+    let free = [...reachable.values()].filter(isFree);
+    for (;;) {
+      const applications = new Set(free.map((visit) => visit.application));
+      const waiting = new Set([...this.#open.values()].map((visit) => visit.application));
+      const next = free.filter((visit) =>
+        visit.dependsOn.every((slug) => applications.has(slug) || !waiting.has(slug)),
+      );
+      if (next.length === free.length) return next;
+      free = next;
+    }
+  }
+
+  #note(outcome: VisitOutcome): void {
+    switch (outcome.kind) {
+      case 'settled':
+        this.#open.delete(outcome.visitId);
+        return;
+      case 'replan':
+        this.#isStale = true;
+        this.#open.delete(outcome.visitId);
+        return;
+      case 'later':
+      case 'task':
+        this.#followed.add(outcome.visitId);
+        this.#follow(outcome).catch((error: unknown) => {
+          this.#failure = { error };
+        });
+        return;
+      case 'blocked':
+    }
+  }
+
+  /** A visit in trouble: alone with Temporal's retries while the target may come back, then with an operator, until it is settled. */
+  async #follow(trouble: VisitOutcome): Promise<void> {
+    let outcome = trouble;
+    while (outcome.kind === 'later' || outcome.kind === 'task') {
+      outcome = outcome.kind === 'later' ? await this.#alone(outcome) : await this.#ask(outcome);
+    }
+    this.#note(outcome);
+    this.#followed.delete(outcome.visitId);
+  }
+
+  async #alone(outcome: VisitOutcome): Promise<VisitOutcome> {
+    const id = { visitId: outcome.visitId, application: outcome.application };
+    try {
+      const patienceMs = this.run.schedule.visitPatienceMs;
+      const visits = singleVisits(outcome.application, patienceMs, this.#isCut);
+      return await visits.runSingleVisit({ visitId: outcome.visitId, now: now() });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      return { ...id, kind: 'task', ...reasonOf(error) };
+    }
+  }
+
+  async #ask(outcome: Extract<VisitOutcome, { kind: 'task' }>): Promise<VisitOutcome> {
+    const id = { visitId: outcome.visitId, application: outcome.application };
+    const resolution = await this.run.askOperator({
+      kind: outcome.type === 'CapabilityMissing' ? 'manual' : 'visit',
+      code: outcome.code,
+      ...id,
+    });
+    switch (resolution) {
+      case 'retry':
+        return { ...id, kind: 'later', code: 'retry', retryAfterMs: 0 };
+      case 'skip':
+        return { ...id, kind: 'settled', outcome: 'skipped' };
+      case 'done-by-hand':
+        return { ...id, kind: 'settled', outcome: 'by-hand' };
+    }
+  }
+}

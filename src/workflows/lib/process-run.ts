@@ -1,0 +1,325 @@
+import {
+  allHandlersFinished,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { ProcessSchedule } from '../../activities/process.js';
+import type { PendingApproval } from '../../activities/phase.js';
+import type { TaskRequest } from '../../activities/decisions.js';
+import { identityWorkflowId } from '../../domain/process/ids.js';
+import type { Instant } from '../../domain/process/ids.js';
+import type { Phase } from '../../domain/process/kinds.js';
+import {
+  amendedSignal,
+  decideApprovalSignal,
+  decideApprovalUpdate,
+  processAdvancedSignal,
+  progressQuery,
+  resolveTaskUpdate,
+  stopTailSignal,
+} from '../messages.js';
+import type { ApprovalDecision, ProcessInput, ProcessResult, Progress, TaskResolution } from '../messages.js';
+import { bookkeeping } from './activities.js';
+import { reasonOf, refuse } from './fail.js';
+import { BLOCKED_ON, DUE_AT, PHASE } from './search-attributes.js';
+import { Saga } from './saga.js';
+import { now, waitUntil } from './wait.js';
+
+export type BlockedOn = 'date' | 'grace-period' | 'approval' | 'operator-task' | 'retention';
+
+interface Approval extends PendingApproval {
+  /** `deciding`: taken, and on its way into the approval's row; a second decision is refused from here on. */
+  status: 'pending' | 'deciding' | 'approved' | 'denied' | 'expired';
+}
+
+interface Task {
+  readonly taskId: string;
+  resolution: TaskResolution['resolution'] | undefined;
+  isTaken: boolean;
+}
+
+/**
+ * What every lifecycle process shares: its schedule, the decisions it waits for, and what operators see of it. Handlers are registered in the constructor,
+ * before anything is awaited, so that no message meets a workflow that is not ready.
+ */
+export class ProcessRun {
+  readonly saga = new Saga();
+  readonly #approvals: Approval[] = [];
+  readonly #tasks: Task[] = [];
+  #schedule: ProcessSchedule | undefined;
+  #isAmended = false;
+  #isTailStopped = false;
+  #phase: Progress['phase'] = 'opening';
+  #waiting: { readonly for: BlockedOn; readonly until?: Instant } | undefined;
+
+  constructor(readonly input: ProcessInput) {
+    setHandler(decideApprovalUpdate, (decision) => this.#decide(decision), {
+      validator: (decision) => {
+        this.#checkDecision(decision);
+      },
+      description: 'A decision on an approval that this process waits for',
+    });
+    setHandler(decideApprovalSignal, async (decision) => {
+      if (this.#objectionTo(decision) === undefined) await this.#decide(decision);
+    });
+    setHandler(resolveTaskUpdate, (resolution) => this.#resolve(resolution), {
+      validator: (resolution) => {
+        this.#checkResolution(resolution);
+      },
+      description: 'What an operator decided about a task of this process',
+    });
+    setHandler(amendedSignal, () => {
+      this.#isAmended = true;
+    });
+    setHandler(stopTailSignal, () => {
+      this.#isTailStopped = true;
+    });
+    setHandler(progressQuery, () => this.#progress());
+  }
+
+  get ref() {
+    return { identityId: this.input.identityId, processId: this.input.processId, now: now() };
+  }
+
+  get schedule(): ProcessSchedule {
+    if (this.#schedule === undefined) throw refuse('Unexpected', 'the process was not opened');
+    return this.#schedule;
+  }
+
+  /** Reads the schedule; marks the row as begun. */
+  async open(): Promise<void> {
+    this.#isAmended = false;
+    this.#schedule = await bookkeeping.openProcess(this.ref);
+  }
+
+  /** Whether the ledger no longer implies what this process carries out. */
+  get isCancelled(): boolean {
+    return this.schedule.status !== 'standing';
+  }
+
+  /**
+   * Runs the process from opening to its row's end. When it fails or is cancelled, what nobody uses yet is compensated first; the row of a cancelled one was
+   * closed by whoever cancelled it.
+   */
+  async conduct(process: () => Promise<string>): Promise<ProcessResult> {
+    try {
+      await this.open();
+      const outcome = this.isCancelled ? 'transition-cancelled' : await process();
+      if (outcome === 'transition-cancelled') await this.saga.compensate();
+      return await this.#end(outcome);
+    } catch (error) {
+      const residue = await this.saga.compensate();
+      if (!isCancellation(error)) throw error;
+      this.#show('ended');
+      return {
+        outcome: residue.length === 0 ? 'cancelled' : 'cancelled-with-residue',
+        proven: 0,
+        open: residue.length,
+      };
+    }
+  }
+
+  /** Says in the row, in Temporal UI and to the person's queue that this process waits, and lets others pass. */
+  async waitsFor(reason: BlockedOn, until?: Instant, state?: 'tail'): Promise<void> {
+    this.#waiting = until === undefined ? { for: reason } : { for: reason, until };
+    const mark = state === undefined ? {} : { state };
+    await bookkeeping.markProcess({ ...this.ref, ...mark, blockedOn: reason, dueAt: until ?? null });
+    upsertSearchAttributes([
+      { key: BLOCKED_ON, value: reason },
+      ...(until === undefined ? [] : [{ key: DUE_AT, value: new Date(until) }]),
+    ]);
+    this.#show('waiting');
+    await this.tellQueue();
+  }
+
+  /** The process works on a phase again. */
+  works(phase: Phase): void {
+    this.#waiting = undefined;
+    upsertSearchAttributes([
+      { key: PHASE, value: phase },
+      { key: BLOCKED_ON, value: null },
+    ]);
+    this.#show(phase);
+  }
+
+  /** Wakes the person's identity workflow; one that has completed has nothing to do for us. */
+  async tellQueue(): Promise<void> {
+    try {
+      const queue = getExternalWorkflowHandle(identityWorkflowId(this.input.identityId));
+      await queue.signal(processAdvancedSignal, { processId: this.input.processId });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+    }
+  }
+
+  /** Waits for an instant of the schedule, which an amendment may move. `stopped`: a rehire ends the tail; `cancelled`: the transition is gone. */
+  async untilDue(
+    instantOf: (schedule: ProcessSchedule) => Instant,
+    reason: BlockedOn,
+    state?: 'tail',
+  ): Promise<'due' | 'stopped' | 'cancelled'> {
+    if (instantOf(this.schedule) <= now() && state === undefined) return 'due';
+    await this.waitsFor(reason, instantOf(this.schedule), state);
+    for (;;) {
+      const woken = (): boolean => this.#isAmended || this.#isTailStopped;
+      const result = await waitUntil(() => instantOf(this.schedule), woken, `${reason} ${instantOf(this.schedule)}`);
+      if (this.#isTailStopped) return 'stopped';
+      if (result === 'due') return 'due';
+      await this.open();
+      if (this.isCancelled) return 'cancelled';
+      await this.waitsFor(reason, instantOf(this.schedule));
+    }
+  }
+
+  /** Adds the approvals that a plan asks for; known ones stay as they are. */
+  expectApprovals(approvals: readonly PendingApproval[]): void {
+    for (const approval of approvals) {
+      if (this.#approvals.some((one) => one.approvalId === approval.approvalId)) continue;
+      this.#approvals.push({ ...approval, status: 'pending' });
+    }
+  }
+
+  /** Waits until an approval was decided or the next one expires. False when none is pending. `expired` ones are denied by policy. */
+  async nextDecision(): Promise<boolean> {
+    const pending = this.#pending();
+    if (pending.length === 0) return false;
+    const before = pending.length;
+    const expiry = pending.map((approval) => approval.expiresAt).sort()[0] ?? now();
+    await this.waitsFor('approval', expiry);
+    const result = await waitUntil(
+      () => expiry,
+      () => this.#pending().length < before,
+      `approval expires ${expiry}`,
+    );
+    if (result === 'due') await this.#expire();
+    return true;
+  }
+
+  /** Opens an operator task and waits for the operator's word, for as long as it takes. The rest of the process goes on. */
+  async askOperator(
+    request: Omit<TaskRequest, 'identityId' | 'processId' | 'now'>,
+  ): Promise<TaskResolution['resolution']> {
+    const { taskId } = await bookkeeping.openTask({ ...this.ref, ...request });
+    const task: Task = { taskId, resolution: undefined, isTaken: false };
+    this.#tasks.push(task);
+    await this.waitsFor('operator-task');
+    await condition(() => task.resolution !== undefined);
+    this.#tasks.splice(this.#tasks.indexOf(task), 1);
+    return task.resolution ?? 'skip';
+  }
+
+  /** Raises the generation for a cut that this process begins at its own instant. */
+  async enterCut(): Promise<void> {
+    await bookkeeping.enterCut(this.ref);
+  }
+
+  /** Runs a step; what Temporal must not repeat becomes an operator task, and is tried again or left out on the operator's word. */
+  async withOperator(step: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      try {
+        await step();
+        return;
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+        const { code } = reasonOf(error);
+        if ((await this.askOperator({ kind: 'visit', code })) !== 'retry') return;
+      }
+    }
+  }
+
+  async #end(outcome: string): Promise<ProcessResult> {
+    const isCancelled = outcome === 'transition-cancelled';
+    const isSuperseded = outcome === 'rehired' || outcome === 'reopened';
+    const state = isCancelled ? 'cancelled' : isSuperseded ? 'superseded' : 'completed';
+    const counts = await bookkeeping.endProcess({ ...this.ref, state, outcome, reopen: outcome === 'reopened' });
+    this.#show('ended');
+    await this.tellQueue();
+    await condition(allHandlersFinished);
+    return { outcome, ...counts };
+  }
+
+  #pending(): readonly Approval[] {
+    return this.#approvals.filter((approval) => approval.status === 'pending' || approval.status === 'deciding');
+  }
+
+  async #expire(): Promise<void> {
+    for (const approval of this.#approvals.filter((one) => one.status === 'pending' && one.expiresAt <= now())) {
+      approval.status = 'expired';
+      await bookkeeping.recordApproval({ ...this.ref, approvalId: approval.approvalId, status: 'expired' });
+    }
+  }
+
+  #objectionTo(decision: ApprovalDecision): ReturnType<typeof refuse> | undefined {
+    const approval = this.#approvals.find((one) => one.approvalId === decision.approvalId);
+    if (approval === undefined) return refuse('NotFound', 'no such approval in this process');
+    if (approval.status === 'expired' || (approval.status === 'pending' && approval.expiresAt <= now()))
+      return refuse('DeadlinePassed', 'the approval has expired');
+    if (approval.status !== 'pending') return refuse('AlreadyDecided', 'the approval is decided');
+    if (decision.decidedBy === this.input.identityId)
+      return refuse('NotYourDecision', 'nobody decides about their own access');
+    if (approval.approverId !== null && approval.approverId !== decision.decidedBy)
+      return refuse('NotYourDecision', 'the approval is addressed to another person');
+    return undefined;
+  }
+
+  #checkDecision(decision: ApprovalDecision): void {
+    const objection = this.#objectionTo(decision);
+    if (objection !== undefined) throw objection;
+  }
+
+  async #decide(decision: ApprovalDecision): Promise<{ status: 'approved' | 'denied' }> {
+    const approval = this.#approvals.find((one) => one.approvalId === decision.approvalId);
+    if (approval === undefined || approval.status !== 'pending')
+      throw refuse('AlreadyDecided', 'the approval is decided');
+    approval.status = 'deciding';
+    const status = decision.verdict;
+    await bookkeeping.recordApproval({
+      ...this.ref,
+      approvalId: decision.approvalId,
+      decisionId: decision.decisionId,
+      decidedBy: decision.decidedBy,
+      status,
+    });
+    approval.status = status;
+    return { status };
+  }
+
+  #checkResolution(resolution: TaskResolution): void {
+    const task = this.#tasks.find((one) => one.taskId === resolution.taskId);
+    if (task === undefined) throw refuse('NotFound', 'no such open task in this process');
+    if (task.isTaken) throw refuse('AlreadyDecided', 'the task is resolved');
+  }
+
+  async #resolve(resolution: TaskResolution): Promise<{ status: 'resolved' }> {
+    const task = this.#tasks.find((one) => one.taskId === resolution.taskId);
+    if (task !== undefined) task.isTaken = true;
+    await bookkeeping.recordResolution({ ...this.ref, ...resolution });
+    if (task !== undefined) task.resolution = resolution.resolution;
+    return { status: 'resolved' };
+  }
+
+  #progress(): Progress {
+    return {
+      phase: this.#phase,
+      openTasks: this.#tasks.length,
+      openApprovals: this.#pending().length,
+      ...(this.#waiting === undefined ? {} : { waitingFor: this.#waiting.for }),
+      ...(this.#waiting?.until === undefined ? {} : { until: this.#waiting.until }),
+    };
+  }
+
+  #show(phase: Progress['phase']): void {
+    this.#phase = phase;
+    const waiting =
+      this.#waiting === undefined
+        ? ''
+        : `\n- waits for **${this.#waiting.for}**${this.#waiting.until === undefined ? '' : ` until ${this.#waiting.until}`}`;
+    setCurrentDetails(
+      `**${this.input.kind}** · phase **${phase}**${waiting}\n- open operator tasks: ${this.#tasks.length}\n- open approvals: ${this.#pending().length}`,
+    );
+  }
+}

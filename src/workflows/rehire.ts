@@ -1,0 +1,38 @@
+import { getExternalWorkflowHandle, isCancellation, sleep } from '@temporalio/workflow';
+import { startWork } from './joiner.js';
+import { bookkeeping } from './lib/activities.js';
+import { ProcessRun } from './lib/process-run.js';
+import { stopTailSignal } from './messages.js';
+import type { ProcessInput, ProcessResult } from './messages.js';
+
+const LOOK_AGAIN_MS = 500;
+
+/**
+ * Someone comes back (also: an end that was withdrawn after the cut). A do-not-rehire flag stops before any account; the former leaver's tail is stopped and
+ * waited for, so that a pending deletion cannot hit the returned person; then access is computed anew on the former accounts as far as they exist. What
+ * they used to carry is not restored (edge cases 36, 39, 41, 42).
+ */
+export async function rehireWorkflow(input: ProcessInput): Promise<ProcessResult> {
+  const run = new ProcessRun(input);
+  return run.conduct(async () => {
+    if (run.schedule.doNotRehire && (await run.askOperator({ kind: 'do-not-rehire', code: 'flag-set' })) === 'skip')
+      return 'stopped-by-flag';
+    await stopTails(run);
+    await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: false }));
+    return startWork(run);
+  });
+}
+
+async function stopTails(run: ProcessRun): Promise<void> {
+  while (run.schedule.tails.length > 0) {
+    for (const tail of run.schedule.tails) {
+      try {
+        await getExternalWorkflowHandle(tail.workflowId).signal(stopTailSignal);
+      } catch (error) {
+        if (isCancellation(error)) throw error;
+      }
+    }
+    await sleep(LOOK_AGAIN_MS, { summary: 'the former process ends its retention' });
+    await run.open();
+  }
+}
