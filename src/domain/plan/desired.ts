@@ -1,4 +1,5 @@
 import type { ApplicationPolicy, MappingContext } from '../policy/types.js';
+import type { ApplicationSlug } from '../process/ids.js';
 import { contextAt, mappingContext } from './context.js';
 import { decideGrants, liveEmployments, speakerOf } from './grants.js';
 import type { DesiredInput, GrantDecision } from './grants.js';
@@ -14,10 +15,10 @@ export function desiredAccounts(input: DesiredInput): readonly DesiredAccount[] 
   if (!speaker) {
     return [];
   }
-  const held = Map.groupBy(
-    decideGrants(input).filter((grant) => grant.holds),
-    (grant) => grant.application,
-  );
+  const held = new Map<ApplicationSlug, GrantDecision[]>();
+  for (const grant of decideGrants(input).filter((one) => one.holds)) {
+    held.set(grant.application, [...(held.get(grant.application) ?? []), grant]);
+  }
   const context = mappingContext(input, speaker, speaker);
   return input.policy.applications.flatMap((application) => {
     const grants = held.get(application.slug);
