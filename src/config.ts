@@ -63,6 +63,8 @@ export interface DatabaseConfig {
   /** brought: TENURE_DATABASE_URL names a server; embedded: the stack starts its own. */
   readonly mode: 'brought' | 'embedded';
   readonly embeddedPort: number;
+  /** The brought server's address as it was given; a secret. */
+  readonly adminUrl: string | undefined;
   readonly urls: Readonly<Record<DatabaseRole, string | undefined>>;
 }
 
@@ -291,6 +293,7 @@ function databaseConfig(vars: Variables): DatabaseConfig {
   return {
     mode: vars.TENURE_DATABASE_URL === undefined ? 'embedded' : 'brought',
     embeddedPort: vars.TENURE_POSTGRES_PORT,
+    adminUrl: vars.TENURE_DATABASE_URL,
     urls: {
       owner: vars.TENURE_DATABASE_OWNER_URL ?? vars.TENURE_DATABASE_URL,
       app: vars.TENURE_DATABASE_APP_URL,
