@@ -112,7 +112,7 @@ export class ScimHttp {
         retryAfter: single(response.headers['retry-after']),
       };
     } catch (error) {
-      throw networkFailure(call, error);
+      throw networkFailure(call, error, signal.aborted);
     }
   }
 }
@@ -143,8 +143,8 @@ const neverSent = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-function networkFailure(call: HttpCall, error: unknown): ConnectorError {
-  const code = codeOf(error);
+function networkFailure(call: HttpCall, error: unknown, aborted: boolean): ConnectorError {
+  const code = aborted ? 'ABORTED' : codeOf(error);
   if (neverSent.has(code)) {
     return new ConnectorError({ code: 'UNAVAILABLE', operation: call.operation, sent: false, targetCode: code });
   }
@@ -155,16 +155,10 @@ function networkFailure(call: HttpCall, error: unknown): ConnectorError {
   return failure(call, timedOut ? 'TIMEOUT' : 'UNAVAILABLE', code);
 }
 
+/** The error's own code, by shape: errors of the runtime may come from another realm than this module. */
 function codeOf(error: unknown): string {
-  if (error instanceof Error) {
-    if (error.name === 'AbortError' || error.name === 'TimeoutError') {
-      return 'ABORTED';
-    }
-    if ('code' in error && typeof error.code === 'string') {
-      return error.code;
-    }
-  }
-  return 'NETWORK';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : 'NETWORK';
 }
 
 function failure(call: HttpCall, code: ConnectorErrorCode, targetCode: string, retryAfterMs?: number): ConnectorError {

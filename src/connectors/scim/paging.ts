@@ -4,8 +4,10 @@ import { ConnectorError } from '../errors.js';
 export interface PagePosition {
   readonly index: number;
   readonly token?: string;
-  /** The number of resources at the first page, to notice that positions have moved. */
-  readonly total?: number | undefined;
+  /** The id of the last resource seen: it is asked for again, to notice that positions have moved. */
+  readonly last?: string;
+  /** For lists that come whole: how many there were at the first page. */
+  readonly total?: number;
   readonly shifted?: boolean;
 }
 

@@ -49,9 +49,11 @@ export class SqlDatabase {
     const shared = { connectionString: url, connectionTimeoutMillis: config.requestTimeoutMs, allowExitOnIdle: true };
     this.#main = new pg.Pool({ ...shared, max: config.maxConnections, application_name: 'tenure' });
     this.#second = new pg.Pool({ ...shared, max: 2, idleTimeoutMillis: 5_000, application_name: 'tenure-verify' });
-    // A connection that dies while idle is replaced by the next use; without a listener it would end the process.
-    this.#main.on('error', () => undefined);
-    this.#second.on('error', () => undefined);
+    for (const pool of [this.#main, this.#second]) {
+      // A connection that dies, idle or in use, tells its query; without listeners it would also end the process.
+      pool.on('error', () => undefined);
+      pool.on('connect', (client) => client.on('error', () => undefined));
+    }
   }
 
   async close(): Promise<void> {
@@ -161,7 +163,7 @@ export class SqlDatabase {
       const attribute = this.#attributeName(error);
       return new ConnectorError({ code, operation, sent, targetCode: error.code, attribute });
     }
-    const targetCode = error instanceof Error && 'code' in error ? String(error.code) : 'connection-lost';
+    const targetCode = networkCode(error);
     const lost: ConnectorErrorCode =
       progress.stage === 'committing' ? 'AMBIGUOUS' : aborted ? 'TIMEOUT' : 'UNAVAILABLE';
     return new ConnectorError({ code: lost, operation, sent, targetCode });
@@ -181,6 +183,12 @@ class MarkerRefused extends Error {
     super('the marker refused');
     this.reason = reason;
   }
+}
+
+/** The error's own code, by shape: errors of the runtime may come from another realm than this module. */
+export function networkCode(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : 'connection-lost';
 }
 
 /** False when the connection did not survive the rollback. */

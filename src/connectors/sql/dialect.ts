@@ -54,10 +54,10 @@ export const postgres: SqlDialect = {
   },
   statements: {
     loginState: 'select rolcanlogin as can_login from pg_catalog.pg_roles where rolname = $1',
-    sessionCount: `select count(*)::int as count from pg_catalog.pg_stat_activity
-      where usename = $1 and backend_type = 'client backend'`,
+    // The type of a backend is hidden from roles that may not read all statistics; only the name is shown to all.
+    sessionCount: 'select count(*)::int as count from pg_catalog.pg_stat_activity where usename = $1',
     endSessions: `select count(*)::int as count from (select pg_catalog.pg_terminate_backend(pid, 2000)
-      from pg_catalog.pg_stat_activity where usename = $1 and backend_type = 'client backend') ended`,
+      from pg_catalog.pg_stat_activity where usename = $1) ended`,
     begin: (timeoutMs) => `begin; set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${timeoutMs}`,
     createLogin: (login, enabled) => `create role ${quote(login)} ${enabled ? 'login' : 'nologin'}`,
     grantRole: (role, login) => `grant ${quote(role)} to ${quote(login)}`,

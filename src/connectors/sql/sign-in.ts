@@ -5,6 +5,7 @@ import type { Secret } from '../secret.js';
 import { timeLimit } from '../shared/time-limit.js';
 import { requireAccount, rowByKey } from './accounts.js';
 import type { Session, SqlContext } from './client.js';
+import { networkCode } from './client.js';
 
 const road = 'sql:log-in';
 
@@ -52,8 +53,7 @@ function answerOf(sql: SqlContext, error: unknown): SignInAnswer {
     );
     return { answer: row?.answer ?? 'unknown', code, road };
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'no-answer';
-  return { answer: 'unknown', code, road };
+  return { answer: 'unknown', code: networkCode(error), road };
 }
 
 export async function listSessions(sql: SqlContext, ref: AccountRef, ctx: OperationContext): Promise<SessionCount> {

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
+import { isConnectorError } from '../../../src/connectors/errors.js';
+import { Secret } from '../../../src/connectors/secret.js';
+import { can, group, newContext } from './checks.js';
+import { absent } from './groups-write.js';
+
+/** Faults on the way are classified by whether a write was sent, and a lost answer never makes a second account. */
+export const errorsGroup = group(async (harness, checks) => {
+  if (harness.throughProxy === undefined || !can(checks, harness.connector, 'create')) {
+    checks.skip('no proxy');
+    return;
+  }
+  const { connector, fail, close } = await harness.throughProxy();
+  try {
+    const spec = harness.sampleAccount();
+    const { ref } = await connector.create!(spec, newContext());
+    fail('hang');
+    const read = await checks.fails('TIMEOUT', 'a read that hangs', () =>
+      connector.get(ref, newContext({ withinMs: 700 })),
+    );
+    checks.equal(isConnectorError(read) && read.sent, false, 'a read was sent as a write');
+    fail('refuse');
+    const refused = await checks.fails('UNAVAILABLE', 'a read that is refused', () => connector.get(ref, newContext()));
+    checks.ok(!inspect(refused).includes(spec.login), 'an error holds the login');
+    const lost = harness.sampleAccount();
+    await checks.fails(['UNAVAILABLE', 'AMBIGUOUS'], 'a create that is refused', () =>
+      connector.create!(lost, newContext()),
+    );
+    checks.equal(await harness.countByLogin(lost.login), 0, 'accounts after a refused create');
+    fail('lose-answer');
+    const context = newContext();
+    await checks.fails('AMBIGUOUS', 'a create whose answer is lost', () => connector.create!(lost, context));
+    checks.equal(await harness.countByLogin(lost.login), 1, 'accounts after a create whose answer was lost');
+    fail('pass');
+    const again = await connector.create!(lost, newContext({ idempotencyKey: context.idempotencyKey }));
+    checks.equal(again.outcome, 'already-in-state', 'the create again');
+    checks.equal(await harness.countByLogin(lost.login), 1, 'accounts after the create again');
+  } finally {
+    await close();
+  }
+});
+
+/** Cancelling stops within a second and nothing is written after it. */
+export const cancelGroup = group(async (harness, checks) => {
+  const { connector } = harness;
+  if (!can(checks, connector, 'create', 'disable')) {
+    return;
+  }
+  const spec = harness.sampleAccount();
+  const context = newContext({ signal: AbortSignal.abort() });
+  await checks.fails('TIMEOUT', 'a create after the cancel', () => connector.create!(spec, context));
+  checks.equal([await harness.countByLogin(spec.login), context.markers()], [0, 0], 'writes after the cancel');
+  await checks.fails('TIMEOUT', 'a create after its deadline', () =>
+    connector.create!(spec, newContext({ withinMs: -1 })),
+  );
+  checks.equal(await harness.countByLogin(spec.login), 0, 'accounts after a deadline that had passed');
+  const { ref } = await connector.create!(spec, newContext());
+  const stop = new AbortController();
+  const cancelled = newContext({ signal: stop.signal, sentMarker: () => Promise.resolve(stop.abort()) });
+  await checks.fails(['TIMEOUT', 'AMBIGUOUS'], 'a disable cancelled at its marker', () =>
+    connector.disable!(ref, cancelled),
+  );
+  checks.equal(
+    (await harness.peek(ref))?.enabled,
+    true,
+    'enabled after a disable that was cancelled before it was sent',
+  );
+  if (harness.throughProxy === undefined) {
+    checks.skip('no proxy');
+    return;
+  }
+  const proxied = await harness.throughProxy();
+  try {
+    proxied.fail('hang');
+    const hanging = new AbortController();
+    const started = Date.now();
+    setTimeout(() => hanging.abort(), 200);
+    const write = proxied.connector.disable!(ref, newContext({ signal: hanging.signal }));
+    await checks.fails(['TIMEOUT', 'AMBIGUOUS'], 'a disable cancelled while it hangs', () => write);
+    checks.ok(Date.now() - started < 1200, 'a cancel takes more than a second');
+  } finally {
+    await proxied.close();
+  }
+});
+
+/** Neither secrets nor personal values get into logs, errors or results where they do not belong. */
+export const secrecyGroup = group(async (harness, checks) => {
+  const { connector } = harness;
+  if (!can(checks, connector, 'create')) {
+    return;
+  }
+  const secret = new Secret(`MARKER-secret-${randomUUID()}-Aa1`);
+  const sample = harness.sampleAccount();
+  const marker = `Marker${randomUUID().slice(0, 8)}`;
+  const spec = { ...sample, attributes: { ...sample.attributes, [harness.sampleDelta.attribute]: marker } };
+  const context = newContext();
+  const { ref } = await connector.create!(spec, context);
+  const seen: unknown[] = [];
+  const attempt = async (work: (() => Promise<unknown>) | undefined): Promise<void> => {
+    await work?.().then(
+      (result) => seen.push({ result }),
+      (error: unknown) => seen.push({ error: [inspect(error), String(error), JSON.stringify(error)] }),
+    );
+  };
+  await attempt(connector.setSecret && (() => connector.setSecret!(ref, secret, context)));
+  await attempt(connector.seal && (() => connector.seal!(ref, secret, context)));
+  await attempt(connector.probeSignIn && (() => connector.probeSignIn!(spec.login, secret, context)));
+  await attempt(connector.setSecret && (() => connector.setSecret!(absent(harness), secret, context)));
+  const failures: unknown[] = [];
+  await connector.create!(spec, newContext()).catch((error: unknown) =>
+    failures.push(inspect(error), JSON.stringify(error)),
+  );
+  await connector
+    .update?.(ref, [{ attribute: harness.unknownAttribute, op: 'replace', value: marker }], context)
+    .catch((error: unknown) => failures.push(inspect(error), JSON.stringify(error)));
+  checks.ok(failures.length === 4 || connector.update === undefined, 'the planted failures did not happen');
+  const everything = inspect([seen, failures, context.lines], { depth: 10, maxStringLength: Infinity });
+  checks.ok(!everything.includes(secret.reveal()), 'the secret is in a log, an error or a result');
+  const spoken = inspect([failures, context.lines], { depth: 10, maxStringLength: Infinity });
+  checks.ok(!spoken.includes(marker) && !spoken.includes(spec.login), 'a personal value is in a log or an error');
+});
+
+/** Twenty at once do not disturb each other; two on one account end in one state that reads and peeks agree on. */
+export const concurrencyGroup = group(async (harness, checks) => {
+  const { connector } = harness;
+  if (!can(checks, connector, 'create', 'disable', 'enable', 'update')) {
+    return;
+  }
+  const specs = Array.from({ length: 20 }, () => harness.sampleAccount());
+  const made = await Promise.all(specs.map((spec) => connector.create!(spec, newContext())));
+  checks.equal(new Set(made.map((result) => result.ref.nativeId)).size, 20, 'accounts of twenty creates at once');
+  await Promise.all(made.map(({ ref }) => connector.disable!(ref, newContext())));
+  for (const { ref } of made) {
+    checks.equal((await harness.peek(ref))?.enabled, false, 'enabled after twenty disables at once');
+  }
+  const twice = harness.sampleAccount();
+  const key = randomUUID();
+  const both = await Promise.allSettled(
+    [1, 2].map(() => connector.create!(twice, newContext({ idempotencyKey: key }))),
+  );
+  checks.equal(await harness.countByLogin(twice.login), 1, 'accounts of one key at the same time');
+  checks.ok(
+    both.some((result) => result.status === 'fulfilled'),
+    'both creates of one key failed',
+  );
+  const { ref } = made[0]!;
+  const racing = await Promise.allSettled([
+    connector.enable!(ref, newContext()),
+    connector.disable!(ref, newContext()),
+    connector.update!(ref, [harness.sampleDelta], newContext()),
+  ]);
+  for (const result of racing) {
+    const code = result.status === 'rejected' && isConnectorError(result.reason) ? result.reason.code : result.status;
+    checks.ok(['fulfilled', 'CONFLICT'].includes(code), `racing writes: ${code}`);
+  }
+  const seen = await connector.get(ref, newContext());
+  checks.equal(seen?.status === 'enabled', (await harness.peek(ref))?.enabled, 'read and peek after racing writes');
+});

@@ -1,0 +1,66 @@
+import type {
+  AccountRef,
+  AccountSpec,
+  AttributeDelta,
+  Attributes,
+  Capabilities,
+  Connector,
+} from '../../../src/connectors/connector.js';
+import type { ConnectorFactory } from '../../../src/connectors/registry.js';
+import type { Secret } from '../../../src/connectors/secret.js';
+import type { FaultMode } from './fault-proxy.js';
+
+/** What an oracle sees at the target itself, by another road than the connector. */
+export interface Peeked {
+  readonly login: string;
+  readonly enabled: boolean;
+  readonly attributes: Attributes;
+  readonly entitlements: readonly string[];
+}
+
+/** One connector against one target, and everything the kit has to know about that target. */
+export interface Harness {
+  readonly name: string;
+  readonly connector: Connector;
+  readonly factory: ConnectorFactory;
+  /** The capabilities.json entry that this configuration must equal. */
+  readonly committed: Capabilities;
+  readonly wrongConfig: { readonly config: unknown; readonly paths: readonly string[] };
+  /** A new account, never the same twice; without the adoption key's attribute. */
+  sampleAccount(): AccountSpec;
+  /** Attributes with quotes, Unicode, long and (where the target has them) multiple values. */
+  readonly trickyAttributes: Attributes;
+  readonly sampleDelta: AttributeDelta;
+  readonly multiAttribute?: string;
+  readonly requiredAttribute?: string;
+  readonly unknownAttribute: string;
+  readonly absentNativeId: string;
+  readonly group?: string;
+  /** Undefined = no such account. */
+  peek(ref: AccountRef): Promise<Peeked | undefined>;
+  countByLogin(login: string): Promise<number>;
+  /** All accounts and memberships as text, to see that nothing changed. */
+  snapshot(): Promise<string>;
+  /** Changes the target behind the connector's back. */
+  readonly plant: {
+    attribute(ref: AccountRef, value: string): Promise<void>;
+    enabled(ref: AccountRef, enabled: boolean): Promise<void>;
+    membership(ref: AccountRef, held: boolean): Promise<void>;
+  };
+  /** Connectors whose configuration points nowhere, and whose credential is wrong. */
+  unreachable?(): Connector;
+  wrongCredential?(): Connector;
+  /** A connector whose connections go through a proxy that fails as asked. */
+  throughProxy?(): Promise<{ connector: Connector; fail(mode: FaultMode): void; close(): Promise<void> }>;
+  /** A person's own session. */
+  openSession?(login: string, secret: Secret): Promise<{ isOpen(): Promise<boolean>; close(): Promise<void> }>;
+  stop(): Promise<void>;
+}
+
+export interface GroupResult {
+  readonly problems: readonly string[];
+  readonly skipped: readonly string[];
+  readonly checks: number;
+}
+
+export type ConformanceGroup = (harness: Harness) => Promise<GroupResult>;

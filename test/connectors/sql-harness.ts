@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import type { AttributeDelta, Attributes, Connector } from '../../src/connectors/connector.js';
+import { Secret } from '../../src/connectors/secret.js';
+import { sqlFactory } from '../../src/connectors/sql/index.js';
+import type { Erp } from '../../src/embedded/targets/erp.js';
+import { ensureErp } from '../../src/embedded/targets/erp.js';
+import { acquirePostgres } from '../support/stack.js';
+import { newContext } from './kit/checks.js';
+import { committedCapabilities } from './kit/committed.js';
+import { startFaultProxy } from './kit/fault-proxy.js';
+import type { Harness, Peeked } from './kit/harness.js';
+
+/** The ERP's password is the same for all test databases: its service role belongs to the whole server. */
+const password = 'erp-service-of-the-tests';
+
+/** The sample policy's configuration of the ERP, and a column with many values. */
+export const erpConfig = {
+  url: 'env:ERP_URL',
+  accounts: { table: { schema: 'erp', name: 'accounts' }, key: 'account_id', login: 'login', enabled: 'enabled' },
+  attributes: {
+    externalId: { column: 'external_id', required: true },
+    displayName: { column: 'display_name', required: true },
+    mail: { column: 'mail' },
+    department: { column: 'department' },
+    costCenter: { column: 'cost_center' },
+    tags: { column: 'tags', type: 'strings' },
+  },
+  logins: { grant: 'erp_user' },
+  entitlements: {
+    table: { schema: 'erp', name: 'account_roles' },
+    account: 'account_id',
+    role: 'role',
+    catalog: { table: { schema: 'erp', name: 'roles' }, role: 'role' },
+  },
+  archive: { column: 'archived' },
+} as const;
+
+export interface TestErp extends Erp {
+  readonly database: string;
+  connector(url?: string, changes?: Readonly<Record<string, unknown>>): Connector;
+  query(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  stop(): Promise<void>;
+}
+
+/** An ERP in a database of its own on the test run's server. */
+export async function startTestErp(): Promise<TestErp> {
+  const { adminUrl } = await acquirePostgres();
+  const unique = randomUUID().replaceAll('-', '');
+  const database = `erp_${unique}`;
+  const erp = await ensureErp({
+    adminUrl,
+    database,
+    password,
+    roles: ['ledger', 'orders'],
+    canaryLogin: `canary_${unique}`,
+  });
+  const owner = new pg.Pool({ connectionString: erp.ownerUrl, max: 2 });
+  owner.on('error', () => undefined);
+  return {
+    ...erp,
+    database,
+    connector: (url = erp.serviceUrl, changes = {}) =>
+      sqlFactory.create(
+        'x',
+        { ...erpConfig, ...changes },
+        { secrets: () => new Secret(url), logger: newContext().logger },
+      ),
+    query: async (text, values = []) => (await owner.query<Record<string, unknown>>(text, [...values])).rows,
+    stop: () => owner.end(),
+  };
+}
+
+/** The kit's view of the ERP; the oracle is the owner's own connection. */
+export async function sqlHarness(): Promise<Harness> {
+  const erp = await startTestErp();
+  const connector = erp.connector();
+  const changeUrl = (change: (url: URL) => void): string => {
+    const url = new URL(erp.serviceUrl);
+    change(url);
+    return url.href;
+  };
+  return {
+    name: 'sql',
+    connector,
+    factory: sqlFactory,
+    committed: committedCapabilities('sql', 'full'),
+    wrongConfig: {
+      config: {
+        ...erpConfig,
+        url: 'postgresql://plain',
+        accounts: { ...erpConfig.accounts, key: 'id; drop table x' },
+        adoptionKey: 'nope',
+      },
+      paths: ['url', 'accounts.key'],
+    },
+    sampleAccount,
+    trickyAttributes: {
+      displayName: `Zoë "Quote" O'Brien \\ <b>王秀英</b> عبد`,
+      mail: `${'x'.repeat(200)}@example.test`,
+      department: `'; drop table erp.accounts; --`,
+      tags: ['a,b', 'c"d', "e'f"],
+    },
+    sampleDelta: { attribute: 'department', op: 'replace', value: 'Finance' } as AttributeDelta,
+    multiAttribute: 'tags',
+    requiredAttribute: 'displayName',
+    unknownAttribute: 'favouriteColour',
+    absentNativeId: '999999999',
+    group: 'ledger',
+    peek: (ref) => peek(erp, ref.nativeId),
+    countByLogin: async (login) => {
+      const [row] = await erp.query(
+        'select (select count(*) from erp.accounts where login = $1)::int as rows, (select count(*) from pg_roles where rolname = $1)::int as roles',
+        [login],
+      );
+      // A row without its log-in, or the reverse, is neither nothing nor one account.
+      return row?.['rows'] === row?.['roles'] ? Number(row?.['rows']) : -1;
+    },
+    snapshot: async () =>
+      JSON.stringify([
+        await erp.query('select * from erp.accounts order by account_id'),
+        await erp.query('select * from erp.account_roles order by account_id, role'),
+      ]),
+    plant: {
+      attribute: async (ref, value) =>
+        void (await erp.query('update erp.accounts set department = $2 where account_id = $1', [ref.nativeId, value])),
+      enabled: async (ref, enabled) => {
+        const [row] = await erp.query('update erp.accounts set enabled = $2 where account_id = $1 returning login', [
+          ref.nativeId,
+          enabled,
+        ]);
+        await erp.query(`alter role ${pg.escapeIdentifier(String(row?.['login']))} ${enabled ? 'login' : 'nologin'}`);
+      },
+      membership: async (ref, held) => {
+        await erp.query('delete from erp.account_roles where account_id = $1', [ref.nativeId]);
+        if (held)
+          await erp.query(`insert into erp.account_roles (account_id, role) values ($1, 'ledger')`, [ref.nativeId]);
+      },
+    },
+    unreachable: () => erp.connector(changeUrl((url) => (url.port = '9'))),
+    wrongCredential: () => erp.connector(changeUrl((url) => (url.password = 'wrong'))),
+    throughProxy: async () => {
+      const target = new URL(erp.serviceUrl);
+      const isCommit = (bytes: Buffer): boolean => bytes.includes('commit');
+      const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isCommit);
+      const proxied = erp.connector(changeUrl((url) => (url.port = String(proxy.port))));
+      return {
+        connector: proxied,
+        fail: proxy.fail,
+        close: async () => {
+          await proxy.close();
+          await proxied.close();
+        },
+      };
+    },
+    openSession: async (login, secret) => {
+      const url = new URL(erp.serviceUrl);
+      const client = new pg.Client({
+        host: url.hostname,
+        port: Number(url.port),
+        database: erp.database,
+        user: login,
+        password: secret.reveal(),
+      });
+      client.on('error', () => undefined);
+      await client.connect();
+      return {
+        isOpen: () =>
+          client.query('select 1').then(
+            () => true,
+            () => false,
+          ),
+        close: () => client.end().catch(() => undefined),
+      };
+    },
+    stop: async () => {
+      await connector.close();
+      await erp.stop();
+    },
+  };
+}
+
+function sampleAccount(): ReturnType<Harness['sampleAccount']> {
+  const login = `u_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
+  const attributes: Attributes = {
+    displayName: 'Sample Person',
+    mail: `${login}@example.test`,
+    department: 'Research',
+  };
+  return { objectClass: 'account', login, enabled: true, attributes };
+}
+
+async function peek(erp: TestErp, nativeId: string): Promise<Peeked | undefined> {
+  const [row] = await erp.query(
+    `select a.*, r.rolcanlogin, array(select role from erp.account_roles where account_id = a.account_id) as roles
+     from erp.accounts a left join pg_roles r on r.rolname = a.login where account_id = $1`,
+    [nativeId],
+  );
+  if (row === undefined) {
+    return undefined;
+  }
+  if (row['enabled'] !== row['rolcanlogin']) {
+    throw new Error('flag and log-in differ');
+  }
+  const { display_name: displayName, mail, department, tags } = row as Record<string, string>;
+  const attributes = { displayName, mail, department, tags: tags as unknown as string[] };
+  return {
+    login: String(row['login']),
+    enabled: row['enabled'] === true,
+    attributes: Object.fromEntries(Object.entries(attributes).filter(([, value]) => value !== null)) as Attributes,
+    entitlements: row['roles'] as string[],
+  };
+}
