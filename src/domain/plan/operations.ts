@@ -166,7 +166,7 @@ export function removeOperations(
 
 /** Disables what is not disabled yet and ends its sessions. */
 export function disableOperations(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
-  if (actual.status === 'disabled' || actual.archived) {
+  if (actual.status === 'disabled') {
     return [];
   }
   return [operation(visit, 'disable', [visit.lifecycleReason], { enabled: false }), ...sessionOperations(visit)];

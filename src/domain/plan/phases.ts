@@ -177,7 +177,9 @@ function notice(input: PhaseInput, actual: ActualAccount): readonly Operation[] 
 
 /** Tier 1. Planned even when the account was seen disabled: what counts is the proof. An account that another employment justifies stays. */
 function cut(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
-  if (visit.desired?.enabled === true || actual.archived) {
+  // Archived and seen open again is open; archived and closed was proven closed long ago.
+  const isPutAway = actual.archived && actual.status === 'disabled';
+  if (visit.desired?.enabled === true || isPutAway) {
     return [];
   }
   const kind = visit.mode !== 'manual' && visit.can.has('seal') ? 'seal' : 'disable';

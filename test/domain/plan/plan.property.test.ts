@@ -205,10 +205,9 @@ describe('cut', () => {
       fc.property(input('cut'), (given) => {
         const plan = planOf(given);
         const kept = new Set(given.desired.filter((one) => one.enabled).map((one) => one.application));
-        const denied = (one: ActualAccount) => given.approvals.get(one.application) === 'denied';
-        const mustClose = given.actual.filter((one) => !one.archived && (!kept.has(one.application) || denied(one)));
+        const mustClose = given.actual.filter((one) => !kept.has(one.application));
         const after = simulatePlan(given.actual, plan);
-        for (const account of mustClose.filter((one) => !kept.has(one.application))) {
+        for (const account of mustClose) {
           expect(after.find((one) => one.accountId === account.accountId)?.status).toBe('disabled');
         }
         expect(planOf({ ...given, actual: after }).hash).toBe(plan.hash);
