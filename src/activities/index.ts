@@ -1,7 +1,9 @@
-import { Context } from '@temporalio/activity';
+import { Context, getClient } from '@temporalio/activity';
 import { recordApproval, recordResolution, openTask } from './decisions.js';
 import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
 import type { ActivityDeps } from './deps.js';
+import { listDue, wakeIdentities } from './due.js';
+import type { DueQuery } from './due.js';
 import { guarded } from './lib/boundary.js';
 import { releaseNames, reserveNames } from './names.js';
 import { olderWrites, recoverLostWrites } from './older-writes.js';
@@ -54,6 +56,10 @@ export function createActivities(deps: ActivityDeps) {
     olderWrites: bind((input: Ref & { readonly since: Instant }) => olderWrites(deps, input)),
     recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>
       recoverLostWrites(deps, input, Context.current().cancellationSignal),
+    ),
+    listDue: bind((input: DueQuery) => listDue(deps, input)),
+    wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>
+      wakeIdentities(getClient(), input),
     ),
     runSweep: bind((input: SweepInput) => beating((beat) => runSweep(deps, input, beat))),
     runSingleVisit: bind((input: SingleVisitInput) => beating((beat) => runSingleVisit(deps, input, beat))),

@@ -1,12 +1,13 @@
 import { appendAudit } from '../db/audit.js';
-import type { ProcessDetail } from '../db/schema.js';
+import type { Selectable } from 'kysely';
+import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessState } from '../domain/process/kinds.js';
 import { loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
-import { markStarted, raiseGeneration, withdrawOpenItems } from './queue.js';
+import { cancelRow, markStarted, raiseGeneration, withdrawOpenItems } from './queue.js';
 
 const DAY_MS = 86_400_000;
 
@@ -42,13 +43,18 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
   const policy = await deps.policies.get(deps.db, row.policy_version);
   const isEnded = row.state !== 'running' && row.state !== 'tail';
   return {
-    status: isEnded ? 'ended' : row.outcome === 'transition-cancelled' ? 'cancelled' : 'standing',
+    status: isEnded ? 'ended' : isGone(row, input.now) ? 'cancelled' : 'standing',
     effectiveAt: row.effective_at,
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row.effective_at, policy.lifecycle),
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
   };
+}
+
+/** The transition was withdrawn, or a leaver that has already cut was moved into the future: then its retention is over. */
+function isGone(row: Selectable<ProcessTable>, now: Instant): boolean {
+  return row.outcome === 'transition-cancelled' || (row.state === 'tail' && row.effective_at > now);
 }
 
 function deadlines(
@@ -103,19 +109,35 @@ export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promis
     .execute();
 }
 
-/** Enters a cut: raises the generation and gives this process the new one. Repeating it raises once more, which only stops older visits again. */
-export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly generation: number }> {
+/**
+ * Enters a cut that this process begins at its own instant: raises the generation, gives the process the new one and closes the rows of the person's other
+ * processes, whose workflows the caller then cancels. Repeating it raises once more, which only stops older visits again.
+ */
+export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly cancel: readonly string[] }> {
   return deps.db.transaction().execute(async (trx) => {
     const generation = await raiseGeneration(trx, input.identityId);
-    await trx.updateTable('process').set({ generation }).where('process_id', '=', input.processId).execute();
+    await trx
+      .updateTable('process')
+      .set({ generation, phase: 'cut' })
+      .where('process_id', '=', input.processId)
+      .execute();
+    const others = await trx
+      .selectFrom('process')
+      .select(['process_id', 'workflow_id'])
+      .where('identity_id', '=', input.identityId)
+      .where('process_id', '!=', input.processId)
+      .where('state', '=', 'running')
+      .where('process_kind', '!=', 'leaver')
+      .execute();
+    for (const other of others) await cancelRow(trx, other.process_id, 'cut', input.now);
     await appendAudit(trx, deps.keys, {
       identityId: input.identityId,
       at: input.now,
       actor: 'system',
       action: 'access.cut',
-      body: { processId: input.processId, generation },
+      body: { processId: input.processId, generation, cancelled: others.map((other) => other.process_id) },
     });
-    return { generation };
+    return { cancel: others.map((other) => other.workflow_id) };
   });
 }
 

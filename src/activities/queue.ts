@@ -4,9 +4,9 @@ import { nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
 import type { Transition } from '../domain/ledger/types.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
-import { brand, processIdOf, processWorkflowId } from '../domain/process/ids.js';
-import type { IdentityId, Instant, PolicyVersion, ProcessId } from '../domain/process/ids.js';
-import type { ProcessKind } from '../domain/process/kinds.js';
+import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
+import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
+import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
 import { loadPerson } from '../planning/person.js';
 import type { ProcessInput } from '../workflows/messages.js';
 import type { ActivityDeps } from './deps.js';
@@ -127,14 +127,23 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
     processId: row.process_id,
     transitionId: row.transition_id,
     revision: row.revision,
-    kind: row.kind,
+    transitionKind: transitionKindOf(row.transition_id),
     processKind: row.process_kind,
     state: row.state,
-    isWaiting: row.blocked_on !== null && WAITING.has(row.blocked_on),
+    isWaiting: row.blocked_on !== null && WAITING.has(row.blocked_on) && !isCutting(row),
     digest: row.digest,
     policyVersion: row.policy_version,
     hasActed: Boolean(row.has_acted),
   }));
+}
+
+/** A cut under way lets nobody pass, whatever it waits for: first finish cutting, then grant (edge case 41). */
+function isCutting(row: { readonly process_kind: ProcessKind; readonly phase: Phase | null }): boolean {
+  return row.process_kind === 'leaver' && row.phase !== null && row.phase !== 'notice';
+}
+
+function transitionKindOf(transitionId: TransitionId): TransitionKind {
+  return transitionId.split('/')[1] as TransitionKind;
 }
 
 interface Taking {
@@ -198,6 +207,16 @@ async function take(
   }
 }
 
+/** Closes the row of a process that is about to be cancelled: from now on it answers for nothing and holds nobody up. */
+export async function cancelRow(db: Queryable, processId: ProcessId, why: string, now: Instant): Promise<void> {
+  await db
+    .updateTable('process')
+    .set({ state: 'cancelled', outcome: why, ended_at: now, blocked_on: null, due_at: null })
+    .where('process_id', '=', processId)
+    .execute();
+  await withdrawOpenItems(db, processId, now);
+}
+
 /** Approvals and tasks of a process that ended without them are withdrawn, never left to rot. */
 export async function withdrawOpenItems(db: Queryable, processId: ProcessId, now: Instant): Promise<void> {
   await db
@@ -240,7 +259,7 @@ async function insertProcess(
       policy_version: taking.policyVersion,
       effective_at: transition.effectiveAt,
       notice_at: transition.noticeAt ?? null,
-      digest: transition.digest,
+      digest: isOpen ? step.digest : transition.digest,
       due_at: null,
       blocked_on: null,
       detail: JSON.stringify(transition.movedFrom.length > 0 ? { movedFrom: transition.movedFrom } : {}),

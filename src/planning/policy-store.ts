@@ -1,7 +1,7 @@
-import type { Queryable } from '../db/database.js';
+import { sql } from 'kysely';
+import type { Database, Queryable } from '../db/database.js';
 import { compilePolicy, policyHash } from '../domain/policy/compile.js';
 import type { CompiledPolicy, PolicyFiles } from '../domain/policy/types.js';
-import { brand } from '../domain/process/ids.js';
 import type { PolicyVersion } from '../domain/process/ids.js';
 
 /** Stored policies, compiled once per version: every process is pinned to the version it was opened under (design D11). */
@@ -35,18 +35,23 @@ export class PolicyStore {
   }
 }
 
-/** Stores checked files as a new version, or gives the version that has exactly these files as its newest. Safe to repeat. */
-export async function publishPolicy(db: Queryable, files: PolicyFiles, by: string): Promise<PolicyVersion> {
+/** Stores checked files as the newest version, unless they are that already. Safe to repeat and to call from several processes at once. */
+export async function publishPolicy(db: Database, files: PolicyFiles, by: string): Promise<PolicyVersion> {
   const hash = policyHash(files);
-  await db
-    .insertInto('policy_version')
-    .values({ hash, files: JSON.stringify(files), created_by: by })
-    .onConflict((conflict) => conflict.column('hash').doNothing())
-    .execute();
-  const row = await db
-    .selectFrom('policy_version')
-    .select('version')
-    .where('hash', '=', hash)
-    .executeTakeFirstOrThrow();
-  return brand<PolicyVersion>(row.version);
+  return db.transaction().execute(async (trx) => {
+    await sql`select pg_advisory_xact_lock(hashtext('tenure/policy'))`.execute(trx);
+    const newest = await trx
+      .selectFrom('policy_version')
+      .select(['version', 'hash'])
+      .orderBy('version', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    if (newest?.hash === hash) return newest.version;
+    const row = await trx
+      .insertInto('policy_version')
+      .values({ hash, files: JSON.stringify(files), created_by: by })
+      .returning('version')
+      .executeTakeFirstOrThrow();
+    return row.version;
+  });
 }

@@ -1,21 +1,21 @@
 import {
   ParentClosePolicy,
-  WorkflowExecutionAlreadyStartedError,
   WorkflowIdReusePolicy,
   allHandlersFinished,
   condition,
   continueAsNew,
   getExternalWorkflowHandle,
-  isCancellation,
   setCurrentDetails,
   setHandler,
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { QueueAdvance } from '../activities/queue.js';
 import type { Instant } from '../domain/process/ids.js';
 import type { ProcessKind } from '../domain/process/kinds.js';
 import { bookkeeping } from './lib/activities.js';
+import { quietly } from './lib/quietly.js';
 import { EFFECTIVE_AT, IDENTITY, KIND } from './lib/search-attributes.js';
 import { now, waitUntil } from './lib/wait.js';
 import { amendedSignal, ledgerChangedUpdate, processAdvancedSignal } from './messages.js';
@@ -109,15 +109,6 @@ async function startProcess(process: QueueAdvance['open'][number]): Promise<void
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
-}
-
-/** A process that has ended meanwhile needs no word any more. */
-async function quietly(sent: Promise<unknown>): Promise<void> {
-  try {
-    await sent;
-  } catch (error) {
-    if (isCancellation(error)) throw error;
   }
 }
 

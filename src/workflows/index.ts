@@ -5,3 +5,4 @@ export { moverWorkflow } from './mover.js';
 export { leaverWorkflow } from './leaver.js';
 export { rehireWorkflow } from './rehire.js';
 export { operatorWorkflow } from './operator.js';
+export { dueIdentitiesWorkflow } from './due-identities.js';

@@ -88,13 +88,3 @@ export interface PlannedPhase {
     readonly dependsOn: readonly string[];
   }[];
 }
-
-/** Search attributes of every Tenure workflow (typed; opaque values only). */
-export const SEARCH_ATTRIBUTES = {
-  TenureIdentity: 'KEYWORD',
-  TenureKind: 'KEYWORD',
-  TenurePhase: 'KEYWORD',
-  TenureBlockedOn: 'KEYWORD',
-  TenureEffectiveAt: 'DATETIME',
-  TenureDueAt: 'DATETIME',
-} as const;

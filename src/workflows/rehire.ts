@@ -1,7 +1,8 @@
-import { getExternalWorkflowHandle, isCancellation, sleep } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, sleep } from '@temporalio/workflow';
 import { startWork } from './joiner.js';
 import { bookkeeping } from './lib/activities.js';
 import { ProcessRun } from './lib/process-run.js';
+import { quietly } from './lib/quietly.js';
 import { stopTailSignal } from './messages.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
 
@@ -26,11 +27,7 @@ export async function rehireWorkflow(input: ProcessInput): Promise<ProcessResult
 async function stopTails(run: ProcessRun): Promise<void> {
   while (run.schedule.tails.length > 0) {
     for (const tail of run.schedule.tails) {
-      try {
-        await getExternalWorkflowHandle(tail.workflowId).signal(stopTailSignal);
-      } catch (error) {
-        if (isCancellation(error)) throw error;
-      }
+      await quietly(getExternalWorkflowHandle(tail.workflowId).signal(stopTailSignal));
     }
     await sleep(LOOK_AGAIN_MS, { summary: 'the former process ends its retention' });
     await run.open();

@@ -84,7 +84,7 @@ const STATEMENTS: readonly string[] = [
   `create index hr_rejection_retry on hr_rejection (retry_key) where retry_key is not null and resolved_at is null`,
   `create table policy_version (
      version integer generated always as identity primary key,
-     hash text not null unique,
+     hash text not null,
      files jsonb not null,
      created_at timestamptz not null default now(),
      created_by text not null

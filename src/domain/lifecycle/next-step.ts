@@ -1,4 +1,4 @@
-import type { Instant, PolicyVersion, ProcessId, TransitionId } from '../process/ids.js';
+import type { EmploymentId, Instant, PolicyVersion, ProcessId, TransitionId } from '../process/ids.js';
 import { PROCESS_OF } from '../process/kinds.js';
 import type { ProcessKind, ProcessState, TransitionKind } from '../process/kinds.js';
 import type { Transition } from '../ledger/types.js';
@@ -8,7 +8,8 @@ export interface ProcessRow {
   readonly processId: ProcessId;
   readonly transitionId: TransitionId;
   readonly revision: number;
-  readonly kind: TransitionKind;
+  /** The kind in the transition's id; a restoration of a leaver has the process kind rehire. */
+  readonly transitionKind: TransitionKind;
   readonly processKind: ProcessKind;
   /** `running` holds the person's queue unless it only waits; `tail` and the ended ones do not. */
   readonly state: ProcessState;
@@ -28,6 +29,8 @@ export type Step =
       readonly revision: number;
       readonly processKind: ProcessKind;
       readonly kind: TransitionKind;
+      /** What the row will answer to. */
+      readonly digest: string;
       readonly cut: boolean;
     }
   /** Due, but carried out by another process that opens now; it gets a finished row of its own. */
@@ -71,22 +74,30 @@ export function nextSteps(input: QueueInput): NextSteps {
   const due: Opening[] = [];
   let nextDueAt: Instant | undefined;
 
-  for (const transition of input.transitions) {
+  for (const transition of [...input.transitions, ...vanished(input)]) {
     const row = latest.get(transition.id);
     if (row !== undefined && isAlive(row)) {
       const change = changeOf(row, transition);
       if (change !== undefined) changes.push(change);
       continue;
     }
-    const opening = openingOf(transition, row);
+    const opening = openingOf(transition, row, input.now);
     if (opening === undefined) continue;
-    const beginsAt = input.beginsAt(transition);
+    const beginsAt = opening.isRestoration ? input.now : input.beginsAt(transition);
     if (beginsAt > input.now) {
       if (nextDueAt === undefined || beginsAt < nextDueAt) nextDueAt = beginsAt;
       continue;
     }
     const cut = opening.kind === 'leaver' && transition.status === 'standing' && transition.effectiveAt <= input.now;
-    due.push({ ...opening, transition, cut });
+    due.push({
+      do: 'open',
+      revision: opening.revision,
+      processKind: opening.processKind,
+      kind: opening.kind,
+      digest: opening.digest,
+      transition,
+      cut,
+    });
   }
   const opened = openings(due, input.processes);
   const steps = [...changes, ...opened];
@@ -145,27 +156,55 @@ function changeOf(row: ProcessRow, transition: Transition): Step | undefined {
   return { do: 'amend', processId: row.processId, transition };
 }
 
+interface Opens {
+  readonly revision: number;
+  readonly processKind: ProcessKind;
+  readonly kind: TransitionKind;
+  readonly digest: string;
+  /** Gives access back at once, whenever the transition itself is dated. */
+  readonly isRestoration: boolean;
+}
+
 /**
- * A transition without a living process: open its first revision, or another one when its content changed since it was done.
- * A cancelled leaver that already cut is put right by the rehire process (access back as policy says now); a cancelled joiner is undone by its
- * `rescinded-hire` transition, and a cancelled mover by a mover back to what the ledger says.
+ * A transition without a living process: open its first revision, or another one when its content changed since it was done. A leaver that cut and was then
+ * cancelled, or moved into the future, is put right by a rehire process (access back as policy says now); it may come due again later. A cancelled joiner is
+ * undone by its `rescinded-hire` transition, a cancelled mover by a mover back to what the ledger says.
  */
-function openingOf(
-  transition: Transition,
-  row: ProcessRow | undefined,
-): { do: 'open'; revision: number; processKind: ProcessKind; kind: TransitionKind } | undefined {
+function openingOf(transition: Transition, row: ProcessRow | undefined, now: Instant): Opens | undefined {
   const processKind = PROCESS_OF[transition.kind];
-  if (row === undefined) {
-    if (transition.status === 'cancelled') return undefined;
-    return { do: 'open', revision: 1, processKind, kind: transition.kind };
-  }
+  const isStanding = transition.status === 'standing';
+  const again = { revision: (row?.revision ?? 0) + 1, digest: transition.digest, isRestoration: false };
+  const anew = { ...again, processKind, kind: transition.kind };
+  if (row === undefined) return isStanding ? anew : undefined;
   if (row.digest === transition.digest) return undefined;
-  const revision = row.revision + 1;
-  if (transition.status === 'standing') return { do: 'open', revision, processKind, kind: transition.kind };
-  if (!row.hasActed || transition.kind === 'joiner' || transition.kind === 'rehire') return undefined;
-  if (transition.kind === 'leaver') return { do: 'open', revision, processKind: 'rehire', kind: 'rehire' };
-  if (processKind === 'mover') return { do: 'open', revision, processKind, kind: transition.kind };
-  return undefined;
+  if (transition.kind !== 'leaver') {
+    if (isStanding) return anew;
+    return row.hasActed && processKind === 'mover' ? anew : undefined;
+  }
+  const restored = `restored:${transition.digest}`;
+  if (row.digest === restored) return isStanding ? anew : undefined;
+  const isOff = !isStanding || transition.effectiveAt > now;
+  if (row.processKind === 'leaver' && row.hasActed && isOff)
+    return { ...again, processKind: 'rehire', kind: 'rehire', digest: restored, isRestoration: true };
+  return isStanding ? anew : undefined;
+}
+
+/** Transitions that a row answers for and the ledger no longer implies at all: the same as cancelled. */
+function vanished(input: QueueInput): readonly Transition[] {
+  const known = new Set(input.transitions.map((transition) => transition.id));
+  const gone = [...latestByTransition(input.processes).values()].filter((row) => !known.has(row.transitionId));
+  return gone.map((row) => ({
+    id: row.transitionId,
+    employmentId: row.transitionId.split('/')[0] as EmploymentId,
+    kind: row.transitionKind,
+    ordinal: 0,
+    effectiveAt: input.now,
+    status: 'cancelled',
+    movedFrom: [],
+    changed: [],
+    because: [],
+    digest: 'vanished',
+  }));
 }
 
 function cancelBehindCut(rows: readonly ProcessRow[], opened: readonly Opening[]): readonly Step[] {

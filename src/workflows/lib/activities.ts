@@ -2,7 +2,7 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { Activities } from '../../activities/index.js';
 import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue } from '../messages.js';
 
-type Bookkeeping = Omit<Activities, 'runSweep' | 'runSingleVisit' | 'recoverLostWrites'>;
+type Bookkeeping = Omit<Activities, 'runSweep' | 'runSingleVisit' | 'recoverLostWrites' | 'wakeIdentities'>;
 
 /** Bookkeeping in our own database: short, idempotent, repeated for as long as the database is away. */
 export const bookkeeping = proxyLocalActivities<Bookkeeping>({
@@ -46,3 +46,10 @@ export function singleVisits(
     retry: { ...reach.retry, maximumInterval: '5m' },
   });
 }
+
+/** Tells identity workflows to look at their ledger. */
+export const wakers = proxyActivities<Pick<Activities, 'wakeIdentities'>>({
+  startToCloseTimeout: '2m',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  summary: 'wake people whose next transition is near',
+});

@@ -25,6 +25,7 @@ import {
 import type { ApprovalDecision, ProcessInput, ProcessResult, Progress, TaskResolution } from '../messages.js';
 import { bookkeeping } from './activities.js';
 import { reasonOf, refuse } from './fail.js';
+import { quietly } from './quietly.js';
 import { BLOCKED_ON, DUE_AT, PHASE } from './search-attributes.js';
 import { Saga } from './saga.js';
 import { now, waitUntil } from './wait.js';
@@ -148,12 +149,8 @@ export class ProcessRun {
 
   /** Wakes the person's identity workflow; one that has completed has nothing to do for us. */
   async tellQueue(): Promise<void> {
-    try {
-      const queue = getExternalWorkflowHandle(identityWorkflowId(this.input.identityId));
-      await queue.signal(processAdvancedSignal, { processId: this.input.processId });
-    } catch (error) {
-      if (isCancellation(error)) throw error;
-    }
+    const queue = getExternalWorkflowHandle(identityWorkflowId(this.input.identityId));
+    await quietly(queue.signal(processAdvancedSignal, { processId: this.input.processId }));
   }
 
   /** Waits for an instant of the schedule, which an amendment may move. `stopped`: a rehire ends the tail; `cancelled`: the transition is gone. */
@@ -212,9 +209,10 @@ export class ProcessRun {
     return task.resolution ?? 'skip';
   }
 
-  /** Raises the generation for a cut that this process begins at its own instant. */
+  /** Begins a cut at this process' own instant: raises the generation and cancels the person's other processes behind it. */
   async enterCut(): Promise<void> {
-    await bookkeeping.enterCut(this.ref);
+    const { cancel } = await bookkeeping.enterCut(this.ref);
+    await Promise.all(cancel.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).cancel())));
   }
 
   /** Runs a step; what Temporal must not repeat becomes an operator task, and is tried again or left out on the operator's word. */

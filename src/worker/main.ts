@@ -1,0 +1,63 @@
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+import { pino } from 'pino';
+import { inheritedEnvironment, loadConfig, readSecret, requireDatabaseUrl } from '../config.js';
+import type { Config } from '../config.js';
+import { createShippedRegistry } from '../connectors/kinds.js';
+import { onStop, reportReady } from '../embedded/child.js';
+import { loadPolicyFiles } from '../policy/load.js';
+import { publishPolicy } from '../planning/policy-store.js';
+import { composeDeps } from './compose.js';
+import { ensureDueSchedule } from './due-schedule.js';
+import { startWorkers } from './run-workers.js';
+
+const BUNDLE = fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url));
+
+/** The worker process: publishes the policy folder when it changed, runs all queues, drains on SIGTERM. Ends with 1 when a worker fails. */
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const logger = pino({ level: config.logLevel, base: { child: 'worker' } });
+  installRuntime(config);
+  const deps = composeDeps({
+    databaseUrl: requireDatabaseUrl(config, 'app'),
+    masterKey: readSecret(config.masterKey),
+    registry: createShippedRegistry(),
+    env: inheritedEnvironment(),
+    logger,
+  });
+  await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'worker');
+  const policy = await deps.policies.active(deps.db);
+  const connection = await NativeConnection.connect(config.temporal.connection ?? {});
+  const workers = await startWorkers({
+    connection,
+    namespace: config.temporal.namespace,
+    deps,
+    bundle: { codePath: BUNDLE },
+    applications: (policy?.applications ?? []).map((application) => application.slug),
+  });
+  await ensureDueSchedule(connection, config.temporal.namespace);
+  onStop(async () => {
+    await workers.stop();
+    await connection.close();
+    await deps.close();
+  });
+  reportReady({ queues: 2 + (policy?.applications.length ?? 0) });
+  await workers.ended;
+}
+
+function installRuntime(config: Config): void {
+  const port = config.metrics.temporalSdkPort;
+  Runtime.install({
+    // This process owns its signals: workers drain before pools close.
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+      ...(port === undefined ? {} : { metrics: { prometheus: { bindAddress: `127.0.0.1:${port}` } } }),
+    },
+  });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exit(1);
+});
