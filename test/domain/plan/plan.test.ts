@@ -240,6 +240,14 @@ describe('leaver', () => {
     expect(new Set(seals).size).toBe(2);
   });
 
+  it('cuts an archived account only when it was seen open again', () => {
+    const put = (status: 'disabled' | 'enabled') => [
+      actualAccount('directory', { status, archived: true, sealed: true }),
+    ];
+    expect(keys(plan([], AT, { phase: 'cut', kind: 'leaver', actual: put('disabled') }))).toEqual([]);
+    expect(keys(plan([], AT, { phase: 'cut', kind: 'leaver', actual: put('enabled') }))).toContain('directory/seal');
+  });
+
   it('leaves what another employment justifies (edge case 44)', () => {
     const second = hire('m-2', '2026-03-01', { department: 'Engineering' });
     const end = fact('m-1', { kind: 'end', lastWorkingDay: date('2026-03-10'), manner: 'voluntary' });
