@@ -161,8 +161,9 @@ export default tseslint.config(
     ['src/workflows/**/*.ts'],
     [
       {
-        regex: '^(?!\\.|@temporalio/workflow$)',
-        message: 'Workflow code may import @temporalio/workflow and no other package, nor Node’s own modules.',
+        regex: '^(?!\\.|@temporalio/(workflow|common)$)',
+        message:
+          'Workflow code may import @temporalio/workflow and @temporalio/common and no other package, nor Node’s own modules.',
       },
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),

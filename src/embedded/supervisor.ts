@@ -228,7 +228,7 @@ class Supervisor {
     const keeper = new Keeper<Child>({ title, name, start, say: this.#options.say, onChange });
     this.#keepers.push(keeper);
     const child = await keeper.start();
-    this.#options.say(`${title} is up (${((performance.now() - since) / 1000).toFixed(1)} s).`);
+    this.#options.say(`${title} ready (${((performance.now() - since) / 1000).toFixed(1)} s).`);
     return child;
   }
 

@@ -23,7 +23,7 @@ const planted: Readonly<Record<LayerRule, readonly SourceText[]>> = {
     file('src/domain/planted.ts', `export const a = () => new Date();`),
     file('src/domain/planted.ts', `export const a = () => Date.now();`),
   ],
-  'workflows import one package': [
+  'workflows import the SDK only': [
     file('src/workflows/planted.ts', `import { randomUUID } from 'node:crypto';\nexport const a = randomUUID;`),
     file('src/workflows/planted.ts', `import { z } from 'zod';\nexport const a = z;`),
   ],

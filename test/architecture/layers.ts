@@ -39,8 +39,8 @@ const checks = {
     imports(file, (to) => !to.isLocal || !to.target.startsWith('src/domain/process/')),
   ),
   'domain has no clock': inside('src/domain/', clocks),
-  'workflows import one package': inside('src/workflows/', (file) =>
-    imports(file, (to) => !to.isLocal && to.target !== '@temporalio/workflow'),
+  'workflows import the SDK only': inside('src/workflows/', (file) =>
+    imports(file, (to) => !to.isLocal && !['@temporalio/workflow', '@temporalio/common'].includes(to.target)),
   ),
   'workflows see domain/process only': inside('src/workflows/', (file) =>
     imports(file, (to) => to.target.startsWith('src/domain/') && !to.target.startsWith('src/domain/process/')),
