@@ -2,9 +2,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { manualFactory } from '../../src/connectors/manual/index.js';
+import { createRegistry } from '../../src/connectors/registry.js';
+import { scimFactory } from '../../src/connectors/scim/index.js';
+import { sqlFactory } from '../../src/connectors/sql/index.js';
 import { compilePolicy } from '../../src/domain/policy/compile.js';
 import { POLICY_FILE_KINDS, policyFileKind, policyJsonSchema } from '../../src/domain/policy/schemas.js';
 import type { PolicyFileKind } from '../../src/domain/policy/schemas.js';
+import { connectorChecks } from '../../src/policy/connector-checks.js';
 import { loadPolicyFiles } from '../../src/policy/load.js';
 import { writePolicySchemas } from '../../src/policy/write-schemas.js';
 
@@ -13,6 +18,12 @@ const files = await loadPolicyFiles('policy');
 describe('the sample company', () => {
   it('compiles without a problem', () => {
     const result = compilePolicy(files);
+    expect(result.ok ? [] : result.problems).toEqual([]);
+  });
+
+  it('has configurations that every connector accepts', () => {
+    const connectors = connectorChecks(createRegistry([scimFactory, sqlFactory, manualFactory]));
+    const result = compilePolicy(files, { connectors });
     expect(result.ok ? [] : result.problems).toEqual([]);
   });
 

@@ -139,16 +139,17 @@ export function addOperations(
     );
 }
 
-/** A sensitive entitlement waits for its own approval; one inside a sensitive account that does not stand yet waits for the account's. */
+/** Inside an account that itself waits to be approved, everything waits for that; then a sensitive entitlement for its own approval. */
 function grantApproval(
   visit: VisitInput,
   desired: DesiredAccount,
   entitlement: DesiredEntitlement,
 ): { readonly approvalKey?: string } {
-  if (entitlement.sensitive) {
-    return { approvalKey: approvalKey(visit.application, entitlement.name) };
+  const accountKey = approvalKey(visit.application);
+  if (desired.sensitive && !visit.actual && !visit.approved.has(accountKey)) {
+    return { approvalKey: accountKey };
   }
-  return desired.sensitive && !visit.actual ? { approvalKey: approvalKey(visit.application) } : {};
+  return entitlement.sensitive ? { approvalKey: approvalKey(visit.application, entitlement.name) } : {};
 }
 
 /** Entitlements that are held and not desired; all of them when the account is not desired. `only` narrows what may be taken. */

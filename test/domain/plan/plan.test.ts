@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { desiredAccounts } from '../../../src/domain/plan/desired.js';
 import { describePlan, mergePreview } from '../../../src/domain/plan/describe.js';
 import { simulatePlan } from '../../../src/domain/plan/simulate.js';
 import type { ActualAccount } from '../../../src/domain/plan/types.js';
@@ -9,6 +10,7 @@ import {
   changedFiles,
   compiled,
   date,
+  desiredInput,
   fact,
   hire,
   instant,
@@ -98,6 +100,27 @@ describe('joiner', () => {
     expect(erp('denied')).toEqual([]);
     const former = [actualAccount('erp', { status: 'disabled', sealed: true })];
     expect(erp(undefined, former).filter((one) => one.kind === 'enable')).toMatchObject([{ needsApproval: true }]);
+  });
+
+  it('asks for the account before what is sensitive in it', () => {
+    const wanted = desiredAccounts(desiredInput([finance], AT)).map((one) => ({ ...one, sensitive: true }));
+    const adds = (approvals: readonly string[]) =>
+      plan([finance], AT, {
+        phase: 'activate',
+        desired: wanted,
+        approvals: new Map(approvals.map((key) => [key, 'approved'])),
+      })
+        .visits.flatMap((visit) => visit.operations)
+        .filter((one) => one.key.startsWith('erp/add'))
+        .map((one) => [one.entitlement, one.approvalKey, one.needsApproval]);
+    expect(adds(['erp/payments-approver'])).toEqual([
+      ['ledger', 'erp', true],
+      ['payments-approver', 'erp', true],
+    ]);
+    expect(adds(['erp'])).toEqual([
+      ['ledger', undefined, false],
+      ['payments-approver', 'erp/payments-approver', true],
+    ]);
   });
 
   it('does not touch an account in use before the start instant (second employment)', () => {
