@@ -1,0 +1,30 @@
+import type { IdentityId } from '../../domain/process/ids.js';
+import type { ApprovalDecision, LedgerChanged, TaskResolution } from '../../workflows/messages.js';
+
+/** What the API says to workflows. Behind an interface, so that the API is tested without Temporal. */
+export interface Lifecycle {
+  /** Tells the person's identity workflow how far the ledger is, starting it if need be. Safe to repeat. */
+  ledgerChanged(identityId: IdentityId, change: LedgerChanged): Promise<{ readonly known: number }>;
+  /** Raises a RefusedDecision when the process says no, LifecycleUnreachable when it cannot be asked. */
+  decideApproval(workflowId: string, decision: ApprovalDecision): Promise<{ readonly status: 'approved' | 'denied' }>;
+  /** As decideApproval. */
+  resolveTask(workflowId: string, resolution: TaskResolution): Promise<{ readonly status: 'resolved' }>;
+  isReachable(): Promise<boolean>;
+}
+
+export type Refusal = 'NotFound' | 'NotYourDecision' | 'AlreadyDecided' | 'DeadlinePassed';
+
+/** The process has looked at the decision and refused it; nothing was changed. */
+export class RefusedDecision extends Error {
+  override readonly name = 'RefusedDecision';
+  readonly reason: Refusal;
+  constructor(reason: Refusal) {
+    super(`the process refused the decision: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+/** Temporal could not be reached, or gave no answer in time: the decision may or may not have arrived, and may be sent again. */
+export class LifecycleUnreachable extends Error {
+  override readonly name = 'LifecycleUnreachable';
+}

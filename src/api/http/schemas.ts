@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { expects } from '../../hr/problems.js';
+import { hrRecordSchema } from '../../hr/record.js';
+import { afterSchema, limitSchema } from './paging.js';
+
+const MAX_RECORDS = 1_000;
+const uuid = z.uuid(expects('a UUID'));
+const note = (what: string) => z.string(expects(what)).trim().min(1, expects(what)).max(2_000, expects(what));
+
+/** For the document; the door itself checks record by record, so that a bad one never blocks the rest. */
+export const hrEvents = z.union([hrRecordSchema, z.array(hrRecordSchema).min(1).max(MAX_RECORDS)]);
+export const hrEventsShape = z.union(
+  [
+    z.looseObject({}),
+    z.array(z.unknown()).min(1, expects('1 to 1,000 events')).max(MAX_RECORDS, expects('1 to 1,000 events')),
+  ],
+  expects('an HR event, or an array of 1 to 1,000 of them'),
+);
+export const hrKnown = z.strictObject({
+  source: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, expects('the name of the source system')),
+  keys: z
+    .array(z.strictObject({ person: z.string().min(1).max(200), employment: z.string().min(1).max(200) }))
+    .max(MAX_RECORDS, expects('at most 1,000 keys')),
+});
+export const pageQuery = z.strictObject({ after: afterSchema, limit: limitSchema });
+export const rejectionsQuery = z.strictObject({
+  state: z.enum(['open', 'all'], expects('open or all')).default('open'),
+  after: afterSchema,
+  limit: limitSchema,
+});
+export const identitiesQuery = z.strictObject({
+  query: z.string().max(200).optional(),
+  after: afterSchema,
+  limit: limitSchema,
+});
+export const evidenceQuery = z.strictObject({
+  process: z.string().max(200).optional(),
+  after: afterSchema,
+  limit: limitSchema,
+});
+/** Events as if they had been recorded; person and employment keys as in HR events. */
+export const preview = z.strictObject({
+  events: z.array(z.looseObject({})).max(50, expects('at most 50 events')).default([]),
+});
+export const why = z.strictObject({ application: z.string(expects('the slug of an application')).min(1).max(64) });
+export const cut = z.strictObject({ reason: note('a reason of 1 to 2,000 characters').optional() });
+export const credential = z.strictObject({
+  application: z.string(expects('the slug of an application')).min(1).max(64),
+});
+export const approvalsQuery = z.strictObject({
+  status: z
+    .enum(['pending', 'approved', 'denied', 'expired', 'withdrawn', 'all'], expects('a status or all'))
+    .default('pending'),
+  identity: uuid.optional(),
+  after: afterSchema,
+  limit: limitSchema,
+});
+export const decision = z.strictObject({
+  verdict: z.enum(['approved', 'denied'], expects('approved or denied')),
+  comment: note('a comment of 1 to 2,000 characters').optional(),
+});
+export const tasksQuery = z.strictObject({
+  status: z.enum(['open', 'resolved', 'withdrawn', 'all'], expects('a status or all')).default('open'),
+  identity: uuid.optional(),
+  after: afterSchema,
+  limit: limitSchema,
+});
+export const resolution = z
+  .strictObject({
+    resolution: z.enum(['retry', 'skip', 'done-by-hand'], expects('retry, skip or done-by-hand')),
+    reason: note('a reason of 1 to 2,000 characters').optional(),
+    proof: note('a proof of 1 to 2,000 characters').optional(),
+  })
+  .superRefine((value, context) => {
+    if (value.resolution === 'skip' && value.reason === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['reason'],
+        params: { problem: 'missing' },
+        message: 'expected: why it may be skipped',
+      });
+    if (value.resolution === 'done-by-hand' && value.proof === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['proof'],
+        params: { problem: 'missing' },
+        message: 'expected: how it can be seen that it was done',
+      });
+  });
+export const auditQuery = z.strictObject({ identity: uuid.optional(), after: afterSchema, limit: limitSchema });
+export const verificationQuery = z.strictObject({ identity: uuid.optional() });
+export const policyCheck = z.strictObject({
+  files: z.array(z.strictObject({ path: z.string().min(1).max(300), text: z.string().max(1_000_000) })).max(2_000),
+});
+export const identityParam = uuid;
