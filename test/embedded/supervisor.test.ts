@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { ensureBuild } from '../support/build.js';
+import { acquireTemporal, createTestDatabase } from '../support/stack.js';
 
 const program = fileURLToPath(new URL('./fixtures/supervise.mjs', import.meta.url));
 const freePorts = {
@@ -167,6 +169,27 @@ describe('the supervisor', () => {
     await writeFile(file, '');
     await supervise({ TENURE_HOME: join(file, 'below') }).says(/cannot be written\. Make the folder writable/);
     expect(await isAlive((await marks(home))['postgres']?.pid)).toBe(false);
+  });
+
+  it('uses the Postgres and the Temporal that were brought, and starts none of its own', async () => {
+    const database = await createTestDatabase();
+    const { address } = await acquireTemporal();
+    const env = {
+      TENURE_DATABASE_URL: database.owner,
+      TENURE_DATABASE_APP_URL: database.app,
+      TENURE_DATABASE_AUDITOR_URL: database.auditor,
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: `brought-${randomUUID()}`,
+    };
+    const supervisor = await supervise(env).says('up\n');
+    expect(supervisor.output).not.toMatch(/Postgres ready|Temporal ready/);
+    expect(Object.keys(await marks(home)).sort()).toEqual(['api', 'targets', 'worker']);
+    const run = await runInfo(home);
+    expect(run).toMatchObject({ postgresUrl: database.owner, temporalAddress: address });
+    expect(run).not.toHaveProperty('temporalUi');
+    await supervisor.end('SIGTERM');
+    expect(await query(database.owner, 'select 1 as one')).toEqual([{ one: 1 }]);
+    await database.drop();
   });
 });
 

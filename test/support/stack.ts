@@ -62,7 +62,10 @@ export async function acquireTemporal(): Promise<{ readonly address: string }> {
   return once('temporal', async (folder) => {
     const config = loadConfig();
     const server = await startTemporal({
-      program: await findTemporalCli({ ...config.temporal.embedded, cacheDir: config.cacheDir }),
+      program: await findTemporalCli({
+        ...config.temporal.embedded,
+        cacheDirs: [config.cacheDir, join(folder, 'cache')],
+      }),
       port: await freePort(),
       uiPort: undefined,
       logFile: join(folder, 'temporal.log'),
