@@ -5,20 +5,22 @@ import { loadPerson } from '../../planning/person.js';
 import type { ApiDeps } from '../deps.js';
 
 /** One line of a person's life: what HR stated, what follows from it, and what was done. Codes, names and ids; no attribute values. */
-export interface TimelineItem {
+interface Draft {
   readonly at: Instant;
   /** Unique, and the second key of the order. */
   readonly key: string;
   readonly kind: 'fact' | 'transition' | 'process' | 'visit' | 'approval' | 'task' | 'evidence';
   readonly what: string;
-  readonly isFuture: boolean;
   readonly processId?: string;
   readonly application?: string;
   readonly [detail: string]: unknown;
 }
 
+export interface TimelineItem extends Draft {
+  readonly isFuture: boolean;
+}
+
 type Deps = Pick<ApiDeps, 'db' | 'keys' | 'now'>;
-type Draft = Omit<TimelineItem, 'isFuture'>;
 
 /** The whole timeline, oldest first; what is still to come is at its end, with its instant. */
 export async function timelineOf(deps: Deps, identityId: IdentityId): Promise<readonly TimelineItem[]> {
@@ -44,7 +46,7 @@ export async function timelineOf(deps: Deps, identityId: IdentityId): Promise<re
     ...(await evidenceItems(deps, identityId)),
   ];
   return drafts
-    .map((item): TimelineItem => ({ ...item, isFuture: item.at > now }) as TimelineItem)
+    .map((item): TimelineItem => ({ ...item, isFuture: item.at > now }))
     .sort((a, b) => compare(a.at, b.at) || compare(a.key, b.key));
 }
 

@@ -1,0 +1,97 @@
+import 'reflect-metadata';
+import rateLimit from '@fastify/rate-limit';
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { createHash } from 'node:crypto';
+import { ApplicationsController } from './applications/applications.controller.js';
+import { ApprovalsController } from './approvals/approvals.controller.js';
+import { AuditController } from './audit/audit.controller.js';
+import { API_DEPS } from './deps.js';
+import type { ApiDeps } from './deps.js';
+import { HealthController } from './health/health.controller.js';
+import { HrController } from './hr/hr.controller.js';
+import { AuthGuard } from './http/auth.guard.js';
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
+import { openApiDocument } from './http/openapi.js';
+import { ProblemFilter, routeOf } from './http/problem.filter.js';
+import { ApiProblem } from './http/problem.js';
+import { IdentitiesController } from './identities/identities.controller.js';
+import { PolicyController } from './policy/policy.controller.js';
+import { ProcessesController } from './processes/processes.controller.js';
+import { TasksController } from './tasks/tasks.controller.js';
+
+const BODY_LIMIT = 10 * 1024 * 1024;
+const MAX_URL_PART = 500;
+
+export interface ApiLimits {
+  /** Requests per minute and token (or address, without a token). */
+  readonly requestsPerMinute: number;
+}
+export const DEFAULT_API_LIMITS: ApiLimits = { requestsPerMinute: 6_000 };
+
+@Module({})
+class ApiModule {
+  static with(deps: ApiDeps): DynamicModule {
+    return {
+      module: ApiModule,
+      providers: [{ provide: API_DEPS, useValue: deps }],
+      controllers: [
+        HrController,
+        IdentitiesController,
+        ProcessesController,
+        ApprovalsController,
+        TasksController,
+        ApplicationsController,
+        AuditController,
+        PolicyController,
+        HealthController,
+      ],
+    };
+  }
+}
+
+/** Builds the HTTP application; opens no port and no connection of its own. The caller listens and closes. */
+export async function createApi(
+  deps: ApiDeps,
+  limits: ApiLimits = DEFAULT_API_LIMITS,
+): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: MAX_URL_PART },
+    // A body with a poisoned prototype is refused like any malformed one.
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    forceCloseConnections: 'idle',
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(deps), adapter, { logger: false });
+  app.useGlobalFilters(new ProblemFilter(deps.logger));
+  app.useGlobalGuards(new AuthGuard(deps));
+  app.useGlobalInterceptors(new IdempotencyInterceptor(deps));
+  const fastify = adapter.getInstance();
+  await app.register(rateLimit, {
+    max: limits.requestsPerMinute,
+    timeWindow: '1 minute',
+    keyGenerator: (request) => {
+      const { authorization } = request.headers;
+      return authorization === undefined ? request.ip : createHash('sha256').update(authorization).digest('base64');
+    },
+    errorResponseBuilder: () => new ApiProblem(429, 'too-many-requests', 'Too many requests; try again later.'),
+    allowList: (request) => request.url === '/healthz' || request.url === '/readyz',
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const labels = { method: request.method, route: routeOf(request), status: String(reply.statusCode) };
+    deps.metrics.requests.observe(labels, reply.elapsedTime / 1000);
+    done();
+  });
+  // Bodies other than JSON are refused; Nest would otherwise read forms too.
+  fastify.removeContentTypeParser('application/x-www-form-urlencoded');
+  SwaggerModule.setup('docs', app, openApiDocument() as OpenAPIObject, { jsonDocumentUrl: 'docs/json' });
+  await app.init();
+  await fastify.ready();
+  return app;
+}
