@@ -67,13 +67,14 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     now: input.now,
     desiredAt: desiredAt(input, process),
     actual: await loadActual(deps.db, input.identityId, input.processId),
+    because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
   });
   return store(deps, { input, process, policy, person, plan });
 }
 
-/** Phases before the effective instant look ahead to it; every other one is about now. */
+/** What begins at the effective instant is planned for it or later, never for a moment before; a notice is about now. */
 function desiredAt(input: PhaseInput, process: Selectable<ProcessTable>): Instant {
-  return input.phase === 'provision' && process.effective_at > input.now ? process.effective_at : input.now;
+  return input.phase !== 'notice' && process.effective_at > input.now ? process.effective_at : input.now;
 }
 
 async function loadApprovals(

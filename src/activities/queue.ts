@@ -257,7 +257,8 @@ async function insertProcess(
       phase: null,
       workflow_id: processWorkflowId(taking.identityId, processId),
       policy_version: taking.policyVersion,
-      effective_at: transition.effectiveAt,
+      // A restoration is due at once, whenever the leaver it puts right is dated.
+      effective_at: isOpen && step.kind !== transition.kind ? taking.now : transition.effectiveAt,
       notice_at: transition.noticeAt ?? null,
       digest: isOpen ? step.digest : transition.digest,
       due_at: null,

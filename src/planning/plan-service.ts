@@ -28,6 +28,8 @@ export interface PhaseRequest {
   readonly desiredAt: Instant;
   /** Observed accounts; without them they are read from the database. */
   readonly actual: readonly ActualAccount[];
+  /** Facts behind the transition: the reason for what is taken away. */
+  readonly because?: readonly string[];
 }
 
 /**
@@ -45,6 +47,7 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
     capabilities: request.capabilities,
     now: request.now,
     desiredAt: request.desiredAt,
+    ...(request.because === undefined ? {} : { because: request.because }),
   });
 }
 

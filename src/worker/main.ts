@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 import { pino } from 'pino';
 import { inheritedEnvironment, loadConfig, readSecret, requireDatabaseUrl } from '../config.js';
 import type { Config } from '../config.js';
@@ -50,6 +50,7 @@ function installRuntime(config: Config): void {
   Runtime.install({
     // This process owns its signals: workers drain before pools close.
     shutdownSignals: [],
+    logger: new DefaultLogger('WARN'),
     telemetryOptions: {
       logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
       ...(port === undefined ? {} : { metrics: { prometheus: { bindAddress: `127.0.0.1:${port}` } } }),

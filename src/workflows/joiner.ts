@@ -19,14 +19,20 @@ export async function joinerWorkflow(input: ProcessInput): Promise<ProcessResult
   });
 }
 
-/** From prepared accounts to access in use; a joiner and a rehire share it. */
+/** From prepared accounts to access in use; a joiner and a rehire share it. What the ledger changes meanwhile is planned anew (edge cases 4, 7). */
 export async function startWork(run: ProcessRun): Promise<string> {
-  if (run.schedule.effectiveAt > now()) {
+  while (run.schedule.effectiveAt > now()) {
     await executePhase(run, 'provision');
-    if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) !== 'due') return 'transition-cancelled';
+    if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) === 'due') break;
+    await run.open();
+    if (run.isCancelled) return 'transition-cancelled';
   }
   run.saga.keep();
-  await executePhase(run, 'activate');
-  await settleApprovals(run, 'activate');
-  return 'provisioned';
+  for (;;) {
+    const isAmended = run.amendmentWatch();
+    await executePhase(run, 'activate');
+    if ((await settleApprovals(run, 'activate', isAmended)) === 'settled') return 'provisioned';
+    await run.open();
+    if (run.isCancelled) return 'superseded-by-undo';
+  }
 }

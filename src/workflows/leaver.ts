@@ -1,3 +1,5 @@
+import type { ProcessSchedule } from '../activities/process.js';
+import type { Instant } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
 import { cutAccess } from './lib/cut-access.js';
 import { executePhase } from './lib/execute-plan.js';
@@ -14,8 +16,7 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
   return run.conduct(async () => {
     if (input.kind === 'rescinded-hire') return undoHire(run);
     if (run.schedule.effectiveAt > now()) {
-      await executePhase(run, 'notice');
-      if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) !== 'due') return 'transition-cancelled';
+      if (!(await serveNotice(run))) return 'transition-cancelled';
       await run.enterCut();
     }
     await cutAccess(run);
@@ -23,16 +24,39 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
   });
 }
 
-/** Retention: out of the person's queue, stopped by a rehire, ended when the leaver's own transition is withdrawn. */
+/** What notice costs goes at once, the rest when access ends; a date that moves is waited for anew. False when the end was withdrawn (edge case 4). */
+async function serveNotice(run: ProcessRun): Promise<boolean> {
+  await executePhase(run, 'notice');
+  while ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) === 'amended') {
+    await run.open();
+    if (run.isCancelled) return false;
+  }
+  return true;
+}
+
+/** Retention: out of the person's queue, stopped by a rehire, ended when the leaver's own transition is withdrawn or moved ahead. */
 async function retain(run: ProcessRun): Promise<string> {
-  const archive = await run.untilDue((schedule) => schedule.archiveAt, 'retention', 'tail');
-  if (archive !== 'due') return archive === 'stopped' ? 'rehired' : 'reopened';
+  const archive = await untilRetained(run, (schedule) => schedule.archiveAt);
+  if (archive !== 'due') return archive;
   await executePhase(run, 'archive');
-  const removal = await run.untilDue((schedule) => schedule.deleteAt, 'retention', 'tail');
-  if (removal !== 'due') return removal === 'stopped' ? 'rehired' : 'reopened';
+  const removal = await untilRetained(run, (schedule) => schedule.deleteAt);
+  if (removal !== 'due') return removal;
   await executePhase(run, 'delete');
   await bookkeeping.releaseNames(run.ref);
   return 'deleted';
+}
+
+async function untilRetained(
+  run: ProcessRun,
+  instantOf: (schedule: ProcessSchedule) => Instant,
+): Promise<'due' | 'rehired' | 'reopened'> {
+  for (;;) {
+    const result = await run.untilDue(instantOf, 'retention', 'tail');
+    if (result === 'due') return 'due';
+    if (result === 'stopped') return 'rehired';
+    await run.open();
+    if (run.isCancelled) return 'reopened';
+  }
 }
 
 /** The exact undo of a joiner whose hire was rescinded: what it made is gone, what was there before is closed, the name stays blocked (edge case 9). */

@@ -11,16 +11,22 @@ import type { ProcessInput, ProcessResult } from './messages.js';
 export async function moverWorkflow(input: ProcessInput): Promise<ProcessResult> {
   const run = new ProcessRun(input);
   return run.conduct(async () => {
-    await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: true }));
-    await executePhase(run, 'grant');
-    await Promise.all([settleApprovals(run, 'grant'), takeOldAccess(run)]);
-    return 'moved';
+    for (;;) {
+      const isAmended = run.amendmentWatch();
+      await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: true }));
+      await executePhase(run, 'grant');
+      await Promise.all([settleApprovals(run, 'grant', isAmended), takeOldAccess(run)]);
+      if (!isAmended()) return 'moved';
+      // Amended in flight: plan again against what is done by now.
+      await run.open();
+      if (run.schedule.status === 'ended') return 'ended';
+    }
   });
 }
 
 async function takeOldAccess(run: ProcessRun): Promise<void> {
   const scope = await bookkeeping.fixRevokeScope(run.ref);
   if (!scope.any) return;
-  await run.untilDue((schedule) => schedule.graceUntil, 'grace-period');
-  await executePhase(run, 'revoke');
+  const result = await run.untilDue((schedule) => schedule.graceUntil, 'grace-period');
+  if (result === 'due') await executePhase(run, 'revoke');
 }

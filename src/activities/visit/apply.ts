@@ -103,22 +103,24 @@ async function create(visit: VisitContext, operation: Operation): Promise<Accoun
   return link(visit, { ref: result.ref, login, status, attributes, entitlements: [] }, visit.row.process_id);
 }
 
-/** An account at the target that a strong key says is this person's: adopted, never created beside. Two of them are a person's decision. */
+/**
+ * An account at the target that the strong keys say is this person's: adopted, never created beside (edge case 13). Two of them, by one key or by keys that
+ * contradict each other, are a person's decision.
+ */
 async function adoptable(visit: VisitContext, operation: Operation): Promise<ObservedAccount | undefined> {
   const findBy = visit.connector.capabilities().objectClasses.account.findBy;
+  const candidates = new Map<string, ObservedAccount>();
   for (const attribute of visit.application.correlation.strong) {
     const value = attribute === 'login' ? operation.login : operation.attributes?.[attribute];
     if (typeof value !== 'string' || value === '') continue;
     if (attribute !== 'login' && !findBy.includes(attribute) && !findBy.includes('*')) continue;
     const ctx = operationContext(visit, `${creationKey(visit)}/find`, false);
-    const found = await visit.connector.find({ attribute, value }, ctx);
-    if (found.length > 1) throw new TenureError('AccountCollision', 'two-candidates');
-    const one = found[0];
-    if (one === undefined) continue;
-    await refuseForeign(visit, one);
-    return one;
+    for (const found of await visit.connector.find({ attribute, value }, ctx)) candidates.set(found.ref.nativeId, found);
   }
-  return undefined;
+  const [one, other] = candidates.values();
+  if (other !== undefined) throw new TenureError('AccountCollision', 'two-candidates');
+  if (one !== undefined) await refuseForeign(visit, one);
+  return one;
 }
 
 async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promise<void> {

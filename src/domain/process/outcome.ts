@@ -13,12 +13,29 @@ export const SETTLED_OUTCOMES = [
 export type SettledOutcome = (typeof SETTLED_OUTCOMES)[number];
 
 export type VisitOutcome =
-  | { readonly visitId: VisitId; readonly application: string; readonly kind: 'settled'; readonly outcome: SettledOutcome }
+  | {
+      readonly visitId: VisitId;
+      readonly application: string;
+      readonly kind: 'settled';
+      readonly outcome: SettledOutcome;
+    }
   /** Leaves the sweep: goes on as an activity of its own, with Temporal's retries, on its application's queue. */
-  | { readonly visitId: VisitId; readonly application: string; readonly kind: 'later'; readonly code: string; readonly retryAfterMs: number }
+  | {
+      readonly visitId: VisitId;
+      readonly application: string;
+      readonly kind: 'later';
+      readonly code: string;
+      readonly retryAfterMs: number;
+    }
   /** Waits inside the sweep's plan for a visit it depends on. */
   | { readonly visitId: VisitId; readonly application: string; readonly kind: 'blocked' }
   /** A person is asked. */
-  | { readonly visitId: VisitId; readonly application: string; readonly kind: 'task'; readonly type: string; readonly code: string }
+  | {
+      readonly visitId: VisitId;
+      readonly application: string;
+      readonly kind: 'task';
+      readonly type: string;
+      readonly code: string;
+    }
   /** The account is not what the plan was made for; the phase is planned again. */
   | { readonly visitId: VisitId; readonly application: string; readonly kind: 'replan'; readonly code: string };

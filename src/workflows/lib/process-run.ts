@@ -52,7 +52,7 @@ export class ProcessRun {
   readonly #approvals: Approval[] = [];
   readonly #tasks: Task[] = [];
   #schedule: ProcessSchedule | undefined;
-  #isAmended = false;
+  #amendments = 0;
   #isTailStopped = false;
   #phase: Progress['phase'] = 'opening';
   #waiting: { readonly for: BlockedOn; readonly until?: Instant } | undefined;
@@ -74,7 +74,7 @@ export class ProcessRun {
       description: 'What an operator decided about a task of this process',
     });
     setHandler(amendedSignal, () => {
-      this.#isAmended = true;
+      this.#amendments += 1;
     });
     setHandler(stopTailSignal, () => {
       this.#isTailStopped = true;
@@ -93,7 +93,6 @@ export class ProcessRun {
 
   /** Reads the schedule; marks the row as begun. */
   async open(): Promise<void> {
-    this.#isAmended = false;
     this.#schedule = await bookkeeping.openProcess(this.ref);
   }
 
@@ -153,23 +152,29 @@ export class ProcessRun {
     await quietly(queue.signal(processAdvancedSignal, { processId: this.input.processId }));
   }
 
-  /** Waits for an instant of the schedule, which an amendment may move. `stopped`: a rehire ends the tail; `cancelled`: the transition is gone. */
+  /**
+   * Waits for an instant of the schedule. `amended`: the ledger says something else now, read the schedule again with `open`; `stopped`: a rehire ends the
+   * tail. An instant that has come is `due` without waiting.
+   */
   async untilDue(
     instantOf: (schedule: ProcessSchedule) => Instant,
     reason: BlockedOn,
     state?: 'tail',
-  ): Promise<'due' | 'stopped' | 'cancelled'> {
-    if (instantOf(this.schedule) <= now() && state === undefined) return 'due';
-    await this.waitsFor(reason, instantOf(this.schedule), state);
-    for (;;) {
-      const woken = (): boolean => this.#isAmended || this.#isTailStopped;
-      const result = await waitUntil(() => instantOf(this.schedule), woken, `${reason} ${instantOf(this.schedule)}`);
-      if (this.#isTailStopped) return 'stopped';
-      if (result === 'due') return 'due';
-      await this.open();
-      if (this.isCancelled) return 'cancelled';
-      await this.waitsFor(reason, instantOf(this.schedule));
-    }
+  ): Promise<'due' | 'stopped' | 'amended'> {
+    const until = instantOf(this.schedule);
+    if (until <= now() && state === undefined) return 'due';
+    const isAmended = this.amendmentWatch();
+    await this.waitsFor(reason, until, state);
+    const woken = (): boolean => isAmended() || this.#isTailStopped;
+    const result = await waitUntil(() => until, woken, `${reason} ${until}`);
+    if (this.#isTailStopped) return 'stopped';
+    return result === 'due' ? 'due' : 'amended';
+  }
+
+  /** Tells whether the process was amended since the watch was made. */
+  amendmentWatch(): () => boolean {
+    const seen = this.#amendments;
+    return () => this.#amendments > seen;
   }
 
   /** Adds the approvals that a plan asks for; known ones stay as they are. */
@@ -180,20 +185,17 @@ export class ProcessRun {
     }
   }
 
-  /** Waits until an approval was decided or the next one expires. False when none is pending. `expired` ones are denied by policy. */
-  async nextDecision(): Promise<boolean> {
+  /** Waits until an approval was decided or the next one expires (an expired one is denied); `none` when nothing is pending. */
+  async nextDecision(isAmended: () => boolean): Promise<'decided' | 'none' | 'amended'> {
     const pending = this.#pending();
-    if (pending.length === 0) return false;
+    if (pending.length === 0) return 'none';
     const before = pending.length;
     const expiry = pending.map((approval) => approval.expiresAt).sort()[0] ?? now();
     await this.waitsFor('approval', expiry);
-    const result = await waitUntil(
-      () => expiry,
-      () => this.#pending().length < before,
-      `approval expires ${expiry}`,
-    );
+    const isWoken = (): boolean => isAmended() || this.#pending().length < before;
+    const result = await waitUntil(() => expiry, isWoken, `approval expires ${expiry}`);
     if (result === 'due') await this.#expire();
-    return true;
+    return this.#pending().length < before ? 'decided' : 'amended';
   }
 
   /** Opens an operator task and waits for the operator's word, for as long as it takes. The rest of the process goes on. */
