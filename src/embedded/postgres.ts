@@ -131,7 +131,11 @@ async function launch(options: PostgresOptions, data: string, adminUrl: string):
     if (mark !== undefined) await options.onSpawn?.(mark);
     if (mark !== undefined && (await accepts(adminUrl, () => isOver))) {
       child.unref();
-      const stop = () => stopProcess(mark, ['SIGINT', 'SIGQUIT', 'SIGKILL'], 20_000);
+      const stop = async () => {
+        // Ours again: this process must not end before it has seen the server's end.
+        child.ref();
+        await stopProcess(mark, ['SIGINT', 'SIGQUIT', 'SIGKILL'], 20_000);
+      };
       return { mark, port: options.port, adminUrl, ended, stop };
     }
     if (mark !== undefined) await stopProcess(mark, ['SIGINT', 'SIGKILL'], 5_000);

@@ -1,3 +1,4 @@
+import { chmod, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
@@ -36,10 +37,25 @@ export interface RunningTemporal {
 }
 
 /**
- * Starts a Temporal dev server on 127.0.0.1 and resolves when its services answer.
+ * Starts a Temporal dev server on 127.0.0.1 and resolves when its services answer. A file that a crash left behind
+ * before its tables were made holds nothing yet and is made again.
  * @throws StackError with the log's last lines when it does not come up.
  */
 export async function startTemporal(options: TemporalOptions): Promise<RunningTemporal> {
+  const files = ['', '-wal', '-shm'].map((suffix) => `${options.databaseFile ?? ''}${suffix}`);
+  const isKept = options.databaseFile !== undefined;
+  let server = await launch(options);
+  if (server === undefined && isKept && /no such table: namespaces/.test(lastLines(options.logFile))) {
+    for (const file of files) await rm(file, { force: true });
+    server = await launch(options);
+  }
+  if (server === undefined) throw notStarted(lastLines(options.logFile));
+  // Others may be able to walk into the folder (Postgres' user has to).
+  if (isKept) for (const file of files) await chmod(file, 0o600).catch(() => undefined);
+  return server;
+}
+
+async function launch(options: TemporalOptions): Promise<RunningTemporal | undefined> {
   const child = await spawnChild({
     command: options.program,
     args: serverArguments(options),
@@ -57,17 +73,25 @@ export async function startTemporal(options: TemporalOptions): Promise<RunningTe
   if (mark !== undefined) await options.onSpawn?.(mark);
   if (mark !== undefined && (await serves(address, () => isOver))) {
     child.unref();
-    return { mark, address, ended, stop: () => stopTemporal(mark) };
+    const stop = async () => {
+      // Ours again: this process must not end before it has seen the server's end.
+      child.ref();
+      await stopTemporal(mark);
+    };
+    return { mark, address, ended, stop };
   }
   if (mark !== undefined) await stopTemporal(mark);
-  const words = lastLines(options.logFile);
+  return undefined;
+}
+
+function notStarted(words: string): StackError {
   if (/no space left|disk is full|SQLITE_FULL/i.test(words)) {
-    throw new StackError(
+    return new StackError(
       'There is no space left on the disk for Temporal.',
       'Free some space (Tenure needs about 500 MB) or set TENURE_HOME to a folder on another disk.',
     );
   }
-  throw new StackError('The Temporal server did not start.', `Its last words were:\n${words}`);
+  return new StackError('The Temporal server did not start.', `Its last words were:\n${words}`);
 }
 
 /** Stops the servers of earlier runs that still work on this file; never another program. Safe to repeat. */

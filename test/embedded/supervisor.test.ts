@@ -80,7 +80,7 @@ describe('the supervisor', () => {
       'worker started',
     ]);
     expect(notes).toContain('worker sees from-targets owner=false');
-    for (const file of ['run.json', 'master.key', 'sandbox-token', 'roles.json', 'children.json']) {
+    for (const file of ['run.json', 'master.key', 'sandbox-token', 'roles.json', 'children.json', 'temporal.db']) {
       expect((await stat(join(home, file))).mode & 0o777).toBe(0o600);
     }
     const run = await runInfo(home);
@@ -96,9 +96,11 @@ describe('the supervisor', () => {
   it.each(['postgres', 'temporal', 'api', 'worker', 'targets'])('starts %s again after kill -9', async (name) => {
     const [supervisor] = all;
     const before = await marks(home);
-    process.kill(before[name]?.pid ?? 0, 'SIGKILL');
+    const victim = before[name]?.pid;
+    if (victim === undefined) throw new Error(`${name} does not run`);
+    process.kill(victim, 'SIGKILL');
     await until(
-      async () => ((await marks(home))[name]?.pid ?? before[name]?.pid) !== before[name]?.pid,
+      async () => ((await marks(home))[name]?.pid ?? victim) !== victim,
       () => supervisor?.output ?? '',
     );
     await supervisor?.says(/ended unexpectedly; starting it again/);
@@ -121,6 +123,8 @@ describe('the supervisor', () => {
     expect(await query(before.postgresUrl, 'select seven from kept')).toEqual([{ seven: 7 }]);
 
     await second.end('SIGTERM');
+    expect(second.child.exitCode).toBe(0);
+    expect(await readdir(home)).not.toContain('supervisor.json');
     const notes = (await readFile(join(home, 'notes.txt'), 'utf8')).trimEnd().split('\n');
     expect(notes.slice(-3)).toEqual(['worker stopped', 'api stopped', 'targets stopped']);
     expect(await readdir(home)).not.toContain('run.json');
@@ -160,6 +164,13 @@ describe('the supervisor', () => {
       }
     },
   );
+
+  it('starts on a Temporal file that a crash left without its tables', async () => {
+    for (const suffix of ['-wal', '-shm']) await rm(join(home, `temporal.db${suffix}`), { force: true });
+    await writeFile(join(home, 'temporal.db'), '');
+    const supervisor = await supervise().says('up\n');
+    await supervisor.end('SIGTERM');
+  });
 
   it('says what to do when Temporal’s program is missing or home cannot be written', async () => {
     await supervise({ TEMPORAL_CLI_PATH: '/nowhere/temporal' }).says(
