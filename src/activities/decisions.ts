@@ -6,6 +6,7 @@ import type { Operation, PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { AccountId, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
+import { TenureError } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
 import { loadAccount, loadVisit } from './visit/load.js';
 import type { AccountRow, VisitContext } from './visit/load.js';
@@ -60,6 +61,7 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
   const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', instructionsFor(input, visit));
   const taskId = randomUUID();
   await deps.db.transaction().execute(async (trx) => {
+    await requireAlive(trx, input.processId);
     await trx
       .insertInto('operator_task')
       .values({
@@ -88,6 +90,18 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
     });
   });
   return { taskId };
+}
+
+/** Nobody is asked on behalf of a process whose row was closed (by a cut, while it was still running). Raises EventSuperseded. */
+async function requireAlive(trx: Queryable, processId: ProcessId): Promise<void> {
+  const process = await trx
+    .selectFrom('process')
+    .select('state')
+    .where('process_id', '=', processId)
+    .forShare()
+    .executeTakeFirstOrThrow();
+  if (process.state !== 'running' && process.state !== 'tail')
+    throw new TenureError('EventSuperseded', 'process-ended');
 }
 
 async function openTaskOf(db: Queryable, input: TaskRequest): Promise<string | undefined> {

@@ -13,9 +13,10 @@ export async function moverWorkflow(input: ProcessInput): Promise<ProcessResult>
   return run.conduct(async () => {
     for (;;) {
       const isAmended = run.amendmentWatch();
+      const isDecided = run.decisionWatch();
       await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: true }));
       await executePhase(run, 'grant');
-      await Promise.all([settleApprovals(run, 'grant', isAmended), takeOldAccess(run)]);
+      await Promise.all([settleApprovals(run, 'grant', isDecided, isAmended), takeOldAccess(run)]);
       if (!isAmended()) return 'moved';
       // Amended in flight: plan again against what is done by now.
       await run.open();

@@ -65,9 +65,9 @@ describe('one life, end to end, on real targets', () => {
     );
     expect(approval.entitlement_key).toBe('erp/payments-approver');
     const decision = { approvalId: approval.approval_id, decisionId: randomUUID(), verdict: 'approved' as const };
-    await expect(
-      world.lifecycle.decideApproval(approval.workflow_id, { ...decision, decidedBy: id }),
-    ).rejects.toThrow('NotYourDecision');
+    await expect(world.lifecycle.decideApproval(approval.workflow_id, { ...decision, decidedBy: id })).rejects.toThrow(
+      'NotYourDecision',
+    );
     const boss = approval.approver_identity_id;
     if (boss === null) throw new Error('nobody was asked');
     await world.lifecycle.decideApproval(approval.workflow_id, { ...decision, decidedBy: boss });

@@ -115,7 +115,8 @@ async function adoptable(visit: VisitContext, operation: Operation): Promise<Obs
     if (typeof value !== 'string' || value === '') continue;
     if (attribute !== 'login' && !findBy.includes(attribute) && !findBy.includes('*')) continue;
     const ctx = operationContext(visit, `${creationKey(visit)}/find`, false);
-    for (const found of await visit.connector.find({ attribute, value }, ctx)) candidates.set(found.ref.nativeId, found);
+    for (const found of await visit.connector.find({ attribute, value }, ctx))
+      candidates.set(found.ref.nativeId, found);
   }
   const [one, other] = candidates.values();
   if (other !== undefined) throw new TenureError('AccountCollision', 'two-candidates');

@@ -53,6 +53,7 @@ export class ProcessRun {
   readonly #tasks: Task[] = [];
   #schedule: ProcessSchedule | undefined;
   #amendments = 0;
+  #decisions = 0;
   #isTailStopped = false;
   #phase: Progress['phase'] = 'opening';
   #waiting: { readonly for: BlockedOn; readonly until?: Instant } | undefined;
@@ -113,7 +114,8 @@ export class ProcessRun {
       return await this.#end(outcome);
     } catch (error) {
       const residue = await this.saga.compensate();
-      if (!isCancellation(error)) throw error;
+      // Whoever closed the row is about to cancel us: the same as being cancelled.
+      if (!isCancellation(error) && reasonOf(error).type !== 'EventSuperseded') throw error;
       this.#show('ended');
       return {
         outcome: residue.length === 0 ? 'cancelled' : 'cancelled-with-residue',
@@ -185,17 +187,23 @@ export class ProcessRun {
     }
   }
 
-  /** Waits until an approval was decided or the next one expires (an expired one is denied); `none` when nothing is pending. */
-  async nextDecision(isAmended: () => boolean): Promise<'decided' | 'none' | 'amended'> {
+  /** Tells whether an approval was decided (or expired) since the watch was made; make it before the plan that is to know of the decisions. */
+  decisionWatch(): () => boolean {
+    const seen = this.#decisions;
+    return () => this.#decisions > seen;
+  }
+
+  /** Waits until an approval was decided or the next one expires (an expired one is denied); `none` when nothing is pending or new. */
+  async nextDecision(isDecided: () => boolean, isAmended: () => boolean): Promise<'decided' | 'none' | 'amended'> {
+    if (isDecided()) return 'decided';
     const pending = this.#pending();
     if (pending.length === 0) return 'none';
-    const before = pending.length;
     const expiry = pending.map((approval) => approval.expiresAt).sort()[0] ?? now();
     await this.waitsFor('approval', expiry);
-    const isWoken = (): boolean => isAmended() || this.#pending().length < before;
+    const isWoken = (): boolean => isAmended() || isDecided();
     const result = await waitUntil(() => expiry, isWoken, `approval expires ${expiry}`);
     if (result === 'due') await this.#expire();
-    return this.#pending().length < before ? 'decided' : 'amended';
+    return isDecided() ? 'decided' : 'amended';
   }
 
   /** Opens an operator task and waits for the operator's word, for as long as it takes. The rest of the process goes on. */
@@ -250,6 +258,7 @@ export class ProcessRun {
     for (const approval of this.#approvals.filter((one) => one.status === 'pending' && one.expiresAt <= now())) {
       approval.status = 'expired';
       await bookkeeping.recordApproval({ ...this.ref, approvalId: approval.approvalId, status: 'expired' });
+      this.#decisions += 1;
     }
   }
 
@@ -285,6 +294,7 @@ export class ProcessRun {
       status,
     });
     approval.status = status;
+    this.#decisions += 1;
     return { status };
   }
 
