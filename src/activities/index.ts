@@ -4,6 +4,7 @@ import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
 import type { ActivityDeps } from './deps.js';
 import { listDue, wakeIdentities } from './due.js';
 import type { DueQuery } from './due.js';
+import { linkJitAccount } from './jit-accounts.js';
 import { guarded } from './lib/boundary.js';
 import { releaseNames, reserveNames } from './names.js';
 import { olderWrites, recoverLostWrites } from './older-writes.js';
@@ -56,6 +57,9 @@ export function createActivities(deps: ActivityDeps) {
     olderWrites: bind((input: Ref & { readonly since: Instant }) => olderWrites(deps, input)),
     recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>
       recoverLostWrites(deps, input, Context.current().cancellationSignal),
+    ),
+    linkJitAccount: bind((input: Ref & { readonly application: string }) =>
+      linkJitAccount(deps, input, Context.current().cancellationSignal),
     ),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>

@@ -17,6 +17,7 @@ import type { Selectable } from 'kysely';
 import type { PlannedPhase } from '../workflows/messages.js';
 import { capabilitiesOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
+import { unseenApplications } from './jit-accounts.js';
 import { plusMs } from './lib/clock.js';
 
 const DAY_MS = 86_400_000;
@@ -33,6 +34,8 @@ export interface PhaseInput {
 export interface PhasePlan extends PlannedPhase {
   /** What waits for a person's yes; ids only. */
   readonly approvals: readonly PendingApproval[];
+  /** A cut only: applications where an account may stand that Tenure has not seen (just-in-time provisioning). */
+  readonly unseen: readonly string[];
 }
 
 export interface PendingApproval {
@@ -147,7 +150,8 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
       action: 'plan.stored',
       body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
     });
-    return { ...(await plannedVisits(trx, input.planId)), approvals };
+    const unseen = input.phase === 'cut' ? await unseenApplications(trx, input.identityId, policy) : [];
+    return { ...(await plannedVisits(trx, input.planId)), approvals, unseen };
   });
 }
 
@@ -260,7 +264,11 @@ async function plannedVisits(db: Queryable, planId: PlanId): Promise<PlannedPhas
 async function storedPlan(db: Queryable, input: PhaseInput): Promise<PhasePlan | undefined> {
   const row = await db.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId).executeTakeFirst();
   if (row === undefined) return undefined;
-  return { ...(await plannedVisits(db, input.planId)), approvals: await pendingApprovals(db, input.processId) };
+  return {
+    ...(await plannedVisits(db, input.planId)),
+    approvals: await pendingApprovals(db, input.processId),
+    unseen: [],
+  };
 }
 
 /**

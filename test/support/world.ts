@@ -38,6 +38,8 @@ export interface World {
   readonly directory: ScimTarget;
   readonly wiki: ScimTarget;
   readonly erp: Erp;
+  /** Bearer token of both SCIM targets. */
+  readonly scimToken: string;
   readonly lifecycle: Lifecycle;
   /** Distinguishes this world's people: log-ins of the ERP are shared by the whole Postgres server. */
   readonly tag: string;
@@ -120,6 +122,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     directory,
     wiki,
     erp,
+    scimToken: token,
     lifecycle,
     tag,
     hr: (...records) =>

@@ -77,7 +77,7 @@ export const lifecycleSchema = z
     tiers: z.strictObject({ T1: tier, T2: tier, T3: tier, T4: tier }),
     archiveAfterDays: days,
     deleteAfterDays: days,
-    approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.enum(['deny', 'escalate']) }),
+    approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.literal('deny') }),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
     recutSettle: duration.describe('Wait before a cut is probed again when an older write was in flight.'),
     userNames: z.strictObject({

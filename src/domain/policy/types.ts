@@ -74,7 +74,7 @@ export interface LifecyclePolicy {
   readonly tiers: Readonly<Record<Tier, { readonly deadlineMs: number }>>;
   readonly archiveAfterDays: number;
   readonly deleteAfterDays: number;
-  readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' | 'escalate' };
+  readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' };
   /** How long Temporal goes on with a troubled visit before a person is asked. */
   readonly visitPatienceMs: number;
   readonly userNames: {

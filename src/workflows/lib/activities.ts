@@ -2,7 +2,10 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { Activities } from '../../activities/index.js';
 import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue } from '../messages.js';
 
-type Bookkeeping = Omit<Activities, 'runSweep' | 'runSingleVisit' | 'recoverLostWrites' | 'wakeIdentities'>;
+type Bookkeeping = Omit<
+  Activities,
+  'runSweep' | 'runSingleVisit' | 'recoverLostWrites' | 'linkJitAccount' | 'wakeIdentities'
+>;
 
 /** Bookkeeping in our own database: short, idempotent, repeated for as long as the database is away. */
 export const bookkeeping = proxyLocalActivities<Bookkeeping>({
@@ -20,7 +23,10 @@ const reach = {
 } as const;
 
 /** A sweep over the visits of a phase; a cut's sweep has a queue, slots and a priority of its own (design D3). */
-export function sweeps(isCut: boolean, summary: string): Pick<Activities, 'runSweep' | 'recoverLostWrites'> {
+export function sweeps(
+  isCut: boolean,
+  summary: string,
+): Pick<Activities, 'runSweep' | 'recoverLostWrites' | 'linkJitAccount'> {
   return proxyActivities<Activities>({
     ...reach,
     taskQueue: isCut ? CUT_QUEUE : LIFECYCLE_QUEUE,

@@ -17,7 +17,27 @@ export async function cutAccess(run: ProcessRun): Promise<void> {
   const since = new Date(Date.now() - MARGIN_MS).toISOString() as Instant;
   const cut = await startPhase(run, 'cut');
   const deprovision = await startPhase(run, 'deprovision');
-  await Promise.all([cut.settled, deprovision.settled, outlastOlderWrites(run, since)]);
+  await Promise.all([
+    cut.settled,
+    deprovision.settled,
+    outlastOlderWrites(run, since),
+    ...cut.unseen.map((application) => cutUnseen(run, application)),
+  ]);
+}
+
+/** An account that the person's first sign-in made without us is found and cut like the others; a target that cannot be read is asked again until it can. */
+async function cutUnseen(run: ProcessRun, application: string): Promise<void> {
+  let found = 0;
+  await run.withOperator(async () => {
+    const { linked } = await sweeps(true, `look for an account at ${application}`).linkJitAccount({
+      ...run.ref,
+      application,
+    });
+    found = linked;
+  });
+  if (found === 0) return;
+  await executePhase(run, 'cut');
+  await executePhase(run, 'deprovision');
 }
 
 async function outlastOlderWrites(run: ProcessRun, cutAt: Instant): Promise<void> {

@@ -19,17 +19,25 @@ export async function executePhase(run: ProcessRun, phase: Phase): Promise<void>
   await started.settled;
 }
 
+export interface StartedPhase {
+  /** Resolves when every visit is settled. */
+  readonly settled: Promise<void>;
+  /** A cut: applications where an account may stand that Tenure has not seen. */
+  readonly unseen: readonly string[];
+}
+
 /**
  * Plans a phase and runs its first sweep. What went well is done when this returns; visits in trouble go on in `settled`, and nothing else has to wait for
  * them (design D6).
  */
-export async function startPhase(run: ProcessRun, phase: Phase): Promise<{ readonly settled: Promise<void> }> {
+export async function startPhase(run: ProcessRun, phase: Phase): Promise<StartedPhase> {
   const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
   run.works(phase);
   run.expectApprovals(plan.approvals);
   const execution = new PlanExecution(run, phase, plan);
   await execution.sweep();
-  return { settled: execution.finish().then((isStale) => (isStale ? again(run, phase) : undefined)) };
+  const settled = execution.finish().then((isStale) => (isStale ? again(run, phase) : undefined));
+  return { settled, unseen: plan.unseen };
 }
 
 async function again(run: ProcessRun, phase: Phase): Promise<void> {
