@@ -7,6 +7,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
 import type { OpenAPIObject } from '@nestjs/swagger';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { ApplicationsController } from './applications/applications.controller.js';
 import { ApprovalsController } from './approvals/approvals.controller.js';
@@ -17,9 +18,10 @@ import { HealthController } from './health/health.controller.js';
 import { HrController } from './hr/hr.controller.js';
 import { AuthGuard } from './http/auth.guard.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
+import { acceptJsonOnly } from './http/json-body.js';
 import { openApiDocument } from './http/openapi.js';
 import { ProblemFilter, routeOf } from './http/problem.filter.js';
-import { ApiProblem } from './http/problem.js';
+import { ApiProblem, toProblem } from './http/problem.js';
 import { IdentitiesController } from './identities/identities.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
@@ -63,16 +65,24 @@ export async function createApi(
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: MAX_URL_PART },
-    // A body with a poisoned prototype is refused like any malformed one.
-    onProtoPoisoning: 'error',
-    onConstructorPoisoning: 'error',
     forceCloseConnections: 'idle',
+    // Paths that cannot be decoded never reach a route, nor the filter.
+    frameworkErrors: (error: unknown, _request: FastifyRequest, reply: FastifyReply) => {
+      const problem = toProblem(error);
+      void reply
+        .status(problem.status)
+        .header('content-type', 'application/problem+json')
+        .send(JSON.stringify(problem));
+    },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(deps), adapter, { logger: false });
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.with(deps), adapter, {
+    logger: false,
+    bodyParser: false,
+  });
   app.useGlobalFilters(new ProblemFilter(deps.logger));
   app.useGlobalGuards(new AuthGuard(deps));
   app.useGlobalInterceptors(new IdempotencyInterceptor(deps));
-  const fastify = adapter.getInstance();
+  const fastify = adapter.getInstance<FastifyInstance>();
   await app.register(rateLimit, {
     max: limits.requestsPerMinute,
     timeWindow: '1 minute',
@@ -88,8 +98,7 @@ export async function createApi(
     deps.metrics.requests.observe(labels, reply.elapsedTime / 1000);
     done();
   });
-  // Bodies other than JSON are refused; Nest would otherwise read forms too.
-  fastify.removeContentTypeParser('application/x-www-form-urlencoded');
+  acceptJsonOnly(fastify);
   SwaggerModule.setup('docs', app, openApiDocument() as OpenAPIObject, { jsonDocumentUrl: 'docs/json' });
   await app.init();
   await fastify.ready();

@@ -13,7 +13,9 @@ const flag = z.boolean(expects('true or false'));
 const envelope = {
   source: z
     .string(expects('the name of the source system'))
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, expects('1 to 64 of a-z, 0-9, dot, dash, underscore')),
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, expects('1 to 64 of a-z, 0-9, dot, dash, underscore'))
+    // What Tenure states by itself (a cut) has this source; nobody else may speak in its name.
+    .refine((source) => source !== 'tenure', expects('a name other than tenure')),
   eventId: key,
   version: z.int(expects('a whole number from 1')).min(1).max(1_000_000_000).default(1),
   corrects: key.optional(),

