@@ -31,6 +31,8 @@ export interface Config {
   readonly temporal: TemporalConfig;
   readonly database: DatabaseConfig;
   readonly masterKey: SecretReference;
+  /** Keys of the payload codec, `id:base64,…` with the newest first; undefined: Temporal's payloads are not encrypted. */
+  readonly codecKeys: SecretReference | undefined;
   /** Only set by the embedded stack, for its sandbox. */
   readonly sandbox: {
     /** Superuser of the embedded Postgres, for the sandbox targets' own databases; a secret. */
@@ -115,6 +117,7 @@ const schema = z.object({
   TENURE_DATABASE_APP_URL: postgresUrl,
   TENURE_DATABASE_AUDITOR_URL: postgresUrl,
   TENURE_MASTER_KEY: secretReference,
+  TENURE_CODEC_KEYS: secretReference,
   TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
   TENURE_SANDBOX_TOKEN: z.string().optional(),
   TENURE_TARGETS_SCIM_PORT: port(0),
@@ -155,6 +158,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     temporal: temporalConfig(vars, env),
     database: databaseConfig(vars),
     masterKey: parseReference(vars.TENURE_MASTER_KEY ?? `file:${join(home, 'master.key')}`, cwd),
+    codecKeys: vars.TENURE_CODEC_KEYS === undefined ? undefined : parseReference(vars.TENURE_CODEC_KEYS, cwd),
     sandbox: {
       postgresAdminUrl: vars.TENURE_SANDBOX_POSTGRES_URL,
       token: vars.TENURE_SANDBOX_TOKEN,

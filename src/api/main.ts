@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import { loadConfig, readMasterKey, requireDatabaseUrl } from '../config.js';
+import { loadConfig, readMasterKey, readSecret, requireDatabaseUrl } from '../config.js';
 import type { Config } from '../config.js';
 import { createShippedRegistry } from '../connectors/kinds.js';
 import { openDatabase } from '../db/database.js';
@@ -10,6 +10,7 @@ import { KeyRing } from '../db/keys.js';
 import { brand } from '../domain/process/ids.js';
 import type { Instant } from '../domain/process/ids.js';
 import { onStop, reportReady } from '../embedded/child.js';
+import { encryptedBy } from '../temporal/payload-codec.js';
 import { PolicyStore } from '../planning/policy-store.js';
 import { connectorChecks } from '../policy/connector-checks.js';
 import { createApi } from './app.js';
@@ -30,7 +31,12 @@ async function main(): Promise<void> {
   const db = openDatabase(requireDatabaseUrl(config, 'app'), { max: POOL_SIZE, name: 'tenure-api' });
   // Lazy: a Temporal server that is down must not keep HR events out.
   const connection = Connection.lazy(config.temporal.connection ?? {});
-  const deps = compose(config, db, new Client({ connection, namespace: config.temporal.namespace }), logger);
+  const client = new Client({
+    connection,
+    namespace: config.temporal.namespace,
+    ...(config.codecKeys === undefined ? {} : { dataConverter: encryptedBy(readSecret(config.codecKeys)) }),
+  });
+  const deps = compose(config, db, client, logger);
   if (config.sandbox.token !== undefined)
     await ensureToken(db, { name: 'sandbox', role: 'admin', token: config.sandbox.token });
   const app = await createApi(deps);

@@ -9,6 +9,7 @@ import { loadPolicyFiles } from '../policy/load.js';
 import { publishPolicy } from '../planning/policy-store.js';
 import { composeDeps } from './compose.js';
 import { ensureDueSchedule } from './due-schedule.js';
+import { encryptedBy } from '../temporal/payload-codec.js';
 import { startWorkers } from './run-workers.js';
 
 const BUNDLE = fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url));
@@ -33,6 +34,7 @@ async function main(): Promise<void> {
     namespace: config.temporal.namespace,
     deps,
     bundle: { codePath: BUNDLE },
+    ...(config.codecKeys === undefined ? {} : { dataConverter: encryptedBy(readSecret(config.codecKeys)) }),
     applications: (policy?.applications ?? []).map((application) => application.slug),
   });
   await ensureDueSchedule(connection, config.temporal.namespace);
