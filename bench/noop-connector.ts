@@ -24,6 +24,7 @@ const descriptor: ConnectorDescriptor = {
 
 interface NoopAccount {
   readonly ref: AccountRef;
+  readonly key: string | undefined;
   login: string;
   enabled: boolean;
   secret: string | undefined;
@@ -68,6 +69,7 @@ export function createNoopConnector(application: string): Connector {
     }
     return remember({
       ref,
+      key: undefined,
       login: ref.nativeId,
       enabled: true,
       secret: undefined,
@@ -128,6 +130,7 @@ export function createNoopConnector(application: string): Connector {
       const attributes = { ...spec.attributes };
       const account: NoopAccount = {
         ref,
+        key,
         login: spec.login,
         enabled: spec.enabled,
         secret: undefined,
@@ -157,7 +160,9 @@ export function createNoopConnector(application: string): Connector {
     enable: (ref, ctx) => write(ctx, known(ref), setEnabled(known(ref), true)),
     delete: (ref, ctx) =>
       write(ctx, known(ref), () => {
-        byLogin.delete(known(ref).login);
+        const { key, login } = known(ref);
+        byLogin.delete(login);
+        byKey.delete(key ?? '');
         return accounts.delete(ref.nativeId);
       }),
     archive: (ref, ctx) => write(ctx, known(ref), () => true),

@@ -65,13 +65,13 @@ function found(isThere: boolean): void {
 
 async function writeUser(store: ScimStore, id: string | undefined, instance: ScimJson): Promise<ScimJson> {
   const plain = JSON.parse(JSON.stringify(instance)) as ScimJson;
-  const { id: _id, meta: _meta, schemas: _schemas, groups: _groups, ...resource } = plain;
+  const { id: _id, meta: _meta, schemas: _schemas, groups: _groups, active, ...resource } = plain;
   // scimmy never shows a password as JSON, so it is read from the instance.
   const password = instance['password'];
   const user = {
     userName: String(resource['userName']),
     externalId: typeof resource['externalId'] === 'string' ? resource['externalId'] : undefined,
-    active: resource['active'] !== false,
+    active: active !== false,
     resource,
   };
   const stored = await store.writeUser(id, user, typeof password === 'string' ? password : undefined);

@@ -1,0 +1,313 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Connector, MutationResult } from '../../src/connectors/connector.js';
+import type { ConformanceGroupName } from './conformance.js';
+import { conformanceGroups, describeConformance } from './conformance.js';
+import type { MemoryTarget } from './memory-connector.js';
+import { memoryHarness } from './memory-harness.js';
+
+describeConformance('the honest connector in memory', () => Promise.resolve(memoryHarness()));
+
+interface Breakage {
+  readonly group: ConformanceGroupName;
+  readonly how: string;
+  readonly breakIt: (honest: Connector, target: MemoryTarget) => Connector;
+  /** A word of the problem that must be found. */
+  readonly finds: RegExp;
+}
+
+const applied = (honest: Promise<MutationResult>): Promise<MutationResult> =>
+  honest.then((result) => ({ ...result, outcome: 'applied' }));
+
+/** Each group must catch what it is for. Optional methods are there: the honest connector has them all. */
+const breakages: readonly Breakage[] = [
+  {
+    group: 'descriptor',
+    how: 'declares an operation that it does not have',
+    breakIt: ({ archive: _archive, ...honest }) => honest,
+    finds: /archive: method and capability differ/,
+  },
+  {
+    group: 'descriptor',
+    how: 'takes any object class',
+    breakIt: (honest) => ({ ...honest, list: (query, ctx) => honest.list({ ...query, objectClass: 'account' }, ctx) }),
+    finds: /unknown object class/,
+  },
+  {
+    group: 'health',
+    how: 'writes while it checks its health',
+    breakIt: (honest, target) => ({
+      ...honest,
+      health: async (ctx) => {
+        const attributes = { displayName: 'health check' };
+        await honest.create!(
+          { objectClass: 'account', login: `health-${target.effects.length}`, enabled: true, attributes },
+          ctx,
+        );
+        return honest.health(ctx);
+      },
+    }),
+    finds: /changed the target/,
+  },
+  {
+    group: 'list',
+    how: 'drops the last account of each page',
+    breakIt: (honest) => ({
+      ...honest,
+      list: async (query, ctx) => {
+        const page = await honest.list(query, ctx);
+        return page.next === undefined ? page : { ...page, items: page.items.slice(0, -1) };
+      },
+    }),
+    finds: /missing from the list/,
+  },
+  {
+    group: 'list',
+    how: 'repeats a cursor',
+    breakIt: (honest) => ({
+      ...honest,
+      list: async (query, ctx) => {
+        const page = await honest.list(query, ctx);
+        return page.next === undefined ? page : { ...page, next: query.cursor ?? page.next };
+      },
+    }),
+    finds: /cursor comes back/,
+  },
+  {
+    group: 'get and find',
+    how: 'loses what is not ASCII',
+    breakIt: (honest) => ({
+      ...honest,
+      create: (spec, ctx) => {
+        const plain = String(spec.attributes['displayName']).replace(/[^ -~]/g, '');
+        return honest.create!({ ...spec, attributes: { ...spec.attributes, displayName: plain } }, ctx);
+      },
+    }),
+    finds: /displayName read back/,
+  },
+  {
+    group: 'get and find',
+    how: 'finds everything when the value holds a star',
+    breakIt: (honest, target) => ({
+      ...honest,
+      find: async (by, ctx) =>
+        by.value.includes('*')
+          ? (await honest.list({ objectClass: 'account', pageSize: target.accounts.size }, ctx)).items
+          : honest.find(by, ctx),
+    }),
+    finds: /find with "\*\)\(uid=\*"/,
+  },
+  {
+    group: 'create',
+    how: 'creates twice for one key',
+    breakIt: (honest, target) => ({
+      ...honest,
+      create: async (spec, ctx) => {
+        const attributes = { ...spec.attributes, externalId: `${ctx.idempotencyKey}-${target.effects.length}` };
+        const twin = target.byLogin(spec.login);
+        if (twin !== undefined) twin.login = `${twin.login} `;
+        const result = await honest.create!({ ...spec, attributes }, ctx);
+        if (twin !== undefined) twin.login = spec.login;
+        return result;
+      },
+    }),
+    finds: /accounts after the same key twice: 2/,
+  },
+  {
+    group: 'create',
+    how: 'writes although the marker refused',
+    breakIt: (honest) => ({
+      ...honest,
+      create: (spec, ctx) =>
+        honest.create!(spec, {
+          ...ctx,
+          sentMarker: () => (ctx.sentMarker?.() ?? Promise.resolve()).catch(() => undefined),
+        }),
+    }),
+    finds: /marker throws does not pass through/,
+  },
+  {
+    group: 'update',
+    how: 'recreates the account to rename it',
+    breakIt: (honest, target) => ({
+      ...honest,
+      update: async (ref, delta, ctx) => {
+        const result = await honest.update!(ref, delta, ctx);
+        if (!delta.some((change) => change.attribute === 'login') || result.outcome !== 'applied') return result;
+        const account = target.accounts.get(ref.nativeId)!;
+        const moved = { ...account, ref: { ...ref, nativeId: target.nextId() } };
+        target.accounts.delete(ref.nativeId);
+        target.accounts.set(moved.ref.nativeId, moved);
+        return { ...result, ref: moved.ref };
+      },
+    }),
+    finds: /native id after a rename/,
+  },
+  {
+    group: 'disable and enable',
+    how: 'reports a disable and leaves the account on',
+    breakIt: (honest) => ({
+      ...honest,
+      disable: (ref, ctx) =>
+        honest.disable!(ref, { ...ctx }).then(async (result) => (await honest.enable!(ref, ctx), result)),
+    }),
+    finds: /enabled at the target after a disable/,
+  },
+  {
+    group: 'disable and enable',
+    how: 'takes an unknown status for enabled',
+    breakIt: (honest) => ({
+      ...honest,
+      get: async (ref, ctx) => {
+        const seen = await honest.get(ref, ctx);
+        return seen === undefined ? undefined : { ...seen, status: 'enabled' };
+      },
+    }),
+    finds: /status after a disable/,
+  },
+  {
+    group: 'seal',
+    how: 'disables and forgets the secret',
+    breakIt: (honest) => ({
+      ...honest,
+      seal: async (ref, _secret, ctx) => ({ ...(await honest.disable!(ref, ctx)), atomic: true }),
+    }),
+    finds: /the sealed secret/,
+  },
+  {
+    group: 'delete',
+    how: 'disables instead of deleting',
+    breakIt: (honest) => ({ ...honest, delete: (ref, ctx) => applied(honest.disable!(ref, ctx)) }),
+    finds: /the account after a delete/,
+  },
+  {
+    group: 'membership',
+    how: 'adds again and calls it applied',
+    breakIt: (honest) => ({ ...honest, addMember: (to, ref, ctx) => applied(honest.addMember!(to, ref, ctx)) }),
+    finds: /a second add/,
+  },
+  {
+    group: 'sessions and credentials',
+    how: 'leaves sessions open',
+    breakIt: (honest) => ({
+      ...honest,
+      revokeSessions: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
+      listSessions: () => Promise.resolve({ count: 0, road: 'guess' }),
+    }),
+    finds: /survives its revocation/,
+  },
+  {
+    group: 'sessions and credentials',
+    how: 'returns the secret',
+    breakIt: (honest) => ({
+      ...honest,
+      resetCredentials: async (ref, sink, ctx) => {
+        let text = '';
+        const copy = { put: (secret: Parameters<typeof sink.put>[0]) => ((text = secret.reveal()), sink.put(secret)) };
+        const result = await honest.resetCredentials!(ref, copy, ctx);
+        return { ...result, password: text };
+      },
+    }),
+    finds: /result holds the secret/,
+  },
+  {
+    group: 'verify',
+    how: 'believes its own writes',
+    breakIt: (honest) => ({
+      ...honest,
+      verify: () => Promise.resolve({ verdict: 'ok', mismatches: [], road: 'memory', seen: {} }),
+    }),
+    finds: /a planted status/,
+  },
+  {
+    group: 'verify',
+    how: 'calls a settling difference a mismatch',
+    breakIt: (honest) => ({
+      ...honest,
+      verify: (expected, ctx) => honest.verify({ ...expected, settling: false }, ctx),
+    }),
+    finds: /while settling/,
+  },
+  {
+    group: 'errors',
+    how: 'forgets its key, so a lost answer makes a second account',
+    breakIt: (honest, target) => ({
+      ...honest,
+      create: async (spec, ctx) => {
+        const twin = target.byLogin(spec.login);
+        const attributes = { ...spec.attributes, externalId: `${target.effects.length}` };
+        if (twin !== undefined) twin.login = 'hidden';
+        const result = await honest.create!({ ...spec, attributes }, ctx);
+        if (twin !== undefined) twin.login = spec.login;
+        return result;
+      },
+    }),
+    finds: /after the create again: 2/,
+  },
+  {
+    group: 'cancel',
+    how: 'ignores the signal',
+    breakIt: (honest) => {
+      const deaf = <T extends { signal: AbortSignal }>(ctx: T): T => ({ ...ctx, signal: new AbortController().signal });
+      return {
+        ...honest,
+        create: (spec, ctx) => honest.create!(spec, deaf(ctx)),
+        disable: (ref, ctx) => honest.disable!(ref, deaf(ctx)),
+      };
+    },
+    finds: /writes after the cancel/,
+  },
+  {
+    group: 'secrecy',
+    how: 'logs the secret',
+    breakIt: (honest) => ({
+      ...honest,
+      setSecret: (ref, secret, ctx) => {
+        ctx.logger.debug({ password: secret.reveal() }, 'setting a password');
+        return honest.setSecret!(ref, secret, ctx);
+      },
+    }),
+    finds: /the secret is in a log/,
+  },
+  {
+    group: 'secrecy',
+    how: 'names the login in an error',
+    breakIt: (honest) => ({
+      ...honest,
+      create: (spec, ctx) =>
+        honest.create!(spec, ctx).catch((error: unknown) => {
+          throw Object.assign(error as Error, { message: `${spec.login} exists` });
+        }),
+    }),
+    finds: /a personal value/,
+  },
+  {
+    group: 'concurrency',
+    how: 'mixes up accounts that are made at the same time',
+    breakIt: (honest) => {
+      let last: Promise<MutationResult> | undefined;
+      return {
+        ...honest,
+        create: (spec, ctx) => {
+          const mine = honest.create!(spec, ctx);
+          const given = last ?? mine;
+          last = mine;
+          setTimeout(() => (last = undefined), 0);
+          return mine.then(() => given);
+        },
+      };
+    },
+    finds: /twenty creates at once/,
+  },
+];
+
+describe('each group of the kit fails a connector that breaks its promise', () => {
+  it.each(breakages)('$group: $how', async ({ group, breakIt, finds }) => {
+    const { problems } = await conformanceGroups[group](memoryHarness(breakIt));
+    expect(problems.join('\n')).toMatch(finds);
+  });
+
+  it('leaves no group without a planted failure', () => {
+    const planted = new Set(breakages.map((breakage) => breakage.group));
+    expect(Object.keys(conformanceGroups).filter((name) => !planted.has(name as ConformanceGroupName))).toEqual([]);
+  });
+});
