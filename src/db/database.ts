@@ -27,5 +27,5 @@ export function openDatabase(url: string, options: { readonly max?: number; read
 
 function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
   if (oid === TIMESTAMPTZ && format !== 'binary') return (value) => new Date(value).toISOString();
-  return pg.types.getTypeParser(oid, format as 'text') as (value: string) => unknown;
+  return pg.types.getTypeParser(oid, format) as (value: string) => unknown;
 }

@@ -36,7 +36,9 @@ export function operationContext(visit: VisitContext, key: string, fenced: boole
     idempotencyKey: key,
     signal: AbortSignal.any([visit.signal, timeout]),
     deadline: new Date(Date.now() + visit.timeoutMs).toISOString(),
-    progress: visit.progress,
+    progress: (detail) => {
+      visit.progress(detail);
+    },
     logger: visit.deps.logger,
     ...(fenced ? { sentMarker: () => passFence(visit) } : {}),
   };

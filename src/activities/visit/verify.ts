@@ -1,7 +1,7 @@
 import type { ExpectedState, Verification } from '../../connectors/connector.js';
 import { Secret } from '../../connectors/secret.js';
 import type { EvidenceTable } from '../../db/schema.js';
-import type { Operation } from '../../domain/plan/types.js';
+import type { AttributeValue, Operation } from '../../domain/plan/types.js';
 import type { Verdict } from '../../domain/process/kinds.js';
 import type { Json } from '../../domain/process/json.js';
 import { canaryAnswer } from './canary.js';
@@ -59,9 +59,10 @@ async function verifyState(
 
 /** What the account should look like after all operations of the visit. */
 function expectedState(visit: VisitContext, operations: readonly Operation[], account: AccountRow): ExpectedState {
-  const attributes = Object.assign(
-    {},
-    ...operations.map((one) => (one.kind === 'create' || one.kind === 'update' ? one.attributes : {})),
+  const attributes: Readonly<Record<string, AttributeValue>> = Object.fromEntries(
+    operations.flatMap((one) =>
+      one.kind === 'create' || one.kind === 'update' ? Object.entries(one.attributes ?? {}) : [],
+    ),
   );
   const last = operations.findLast((one) => one.enabled !== undefined);
   const login = operations.findLast((one) => one.kind === 'rename' || one.kind === 'create')?.login;
@@ -72,9 +73,7 @@ function expectedState(visit: VisitContext, operations: readonly Operation[], ac
     exists: !operations.some((one) => one.kind === 'delete'),
     ...(last === undefined ? {} : { status: last.enabled === true ? 'enabled' : 'disabled' }),
     ...(login === undefined ? {} : { login }),
-    ...(Object.keys(attributes as object).length === 0
-      ? {}
-      : { attributes: attributes as NonNullable<ExpectedState['attributes']> }),
+    ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
     entitlementsPresent: named('add-entitlement'),
     entitlementsAbsent: named('remove-entitlement'),
     settling: isSettling(visit),

@@ -60,7 +60,7 @@ export class ProcessRun {
 
   constructor(readonly input: ProcessInput) {
     setHandler(decideApprovalUpdate, (decision) => this.#decide(decision), {
-      validator: (decision) => {
+      validator: (decision: ApprovalDecision) => {
         this.#checkDecision(decision);
       },
       description: 'A decision on an approval that this process waits for',
@@ -69,7 +69,7 @@ export class ProcessRun {
       if (this.#objectionTo(decision) === undefined) await this.#decide(decision);
     });
     setHandler(resolveTaskUpdate, (resolution) => this.#resolve(resolution), {
-      validator: (resolution) => {
+      validator: (resolution: TaskResolution) => {
         this.#checkResolution(resolution);
       },
       description: 'What an operator decided about a task of this process',
