@@ -89,6 +89,8 @@ async function loadApprovals(
     .innerJoin('process', 'process.process_id', 'approval.process_id')
     .select(['approval.entitlement_key', 'approval.status'])
     .where('process.transition_id', '=', transitionId)
+    // Nobody said no to what was withdrawn with its process: the next revision asks again.
+    .where('approval.status', '!=', 'withdrawn')
     .orderBy('approval.requested_at')
     .execute();
   return new Map(

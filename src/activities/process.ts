@@ -1,6 +1,7 @@
 import { appendAudit } from '../db/audit.js';
 import type { Selectable } from 'kysely';
 import type { ProcessDetail, ProcessTable } from '../db/schema.js';
+import { REOPEN } from '../domain/lifecycle/next-step.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessState } from '../domain/process/kinds.js';
@@ -121,15 +122,27 @@ export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{
       .set({ generation, phase: 'cut' })
       .where('process_id', '=', input.processId)
       .execute();
+    const { effective_at: cutAt } = await trx
+      .selectFrom('process')
+      .select('effective_at')
+      .where('process_id', '=', input.processId)
+      .executeTakeFirstOrThrow();
     const others = await trx
       .selectFrom('process')
-      .select(['process_id', 'workflow_id'])
+      .select(['process_id', 'workflow_id', 'effective_at'])
       .where('identity_id', '=', input.identityId)
       .where('process_id', '!=', input.processId)
       .where('state', '=', 'running')
       .where('process_kind', '!=', 'leaver')
       .execute();
-    for (const other of others) await cancelRow(trx, other.process_id, 'cut', input.now);
+    // What a later transition is about (a rehire being prepared) is taken up again when the cutting is done (edge case 41).
+    for (const other of others)
+      await cancelRow(trx, {
+        processId: other.process_id,
+        why: 'cut',
+        reopen: other.effective_at > cutAt,
+        now: input.now,
+      });
     await appendAudit(trx, deps.keys, {
       identityId: input.identityId,
       at: input.now,
@@ -180,7 +193,7 @@ export async function endProcess(
         blocked_on: null,
         due_at: null,
         detail: JSON.stringify(detail),
-        ...(input.reopen === true ? { digest: 'reopen' } : {}),
+        ...(input.reopen === true ? { digest: REOPEN } : {}),
       })
       .where('process_id', '=', input.processId)
       .execute();

@@ -1,6 +1,6 @@
 import type { Queryable } from '../db/database.js';
 import { appendAudit } from '../db/audit.js';
-import { nextSteps } from '../domain/lifecycle/next-step.js';
+import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
 import type { Transition } from '../domain/ledger/types.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
@@ -132,6 +132,7 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
     state: row.state,
     isWaiting: row.blocked_on !== null && WAITING.has(row.blocked_on) && !isCutting(row),
     digest: row.digest,
+    effectiveAt: row.effective_at,
     policyVersion: row.policy_version,
     hasActed: Boolean(row.has_acted),
   }));
@@ -186,6 +187,9 @@ async function take(
       taken.amend.push(row.workflow_id);
       return;
     }
+    case 'note':
+      await trx.updateTable('process').set({ digest: step.digest }).where('process_id', '=', step.processId).execute();
+      return;
     case 'cancel': {
       const row = await trx
         .updateTable('process')
@@ -207,11 +211,25 @@ async function take(
   }
 }
 
-/** Closes the row of a process that is about to be cancelled: from now on it answers for nothing and holds nobody up. */
-export async function cancelRow(db: Queryable, processId: ProcessId, why: string, now: Instant): Promise<void> {
+/**
+ * Closes the row of a process that is about to be cancelled: from now on it holds nobody up. With `reopen` it answers for nothing either, and its transition is
+ * taken up again.
+ */
+export async function cancelRow(
+  db: Queryable,
+  cancel: { readonly processId: ProcessId; readonly why: string; readonly reopen: boolean; readonly now: Instant },
+): Promise<void> {
+  const { processId, why, now } = cancel;
   await db
     .updateTable('process')
-    .set({ state: 'cancelled', outcome: why, ended_at: now, blocked_on: null, due_at: null })
+    .set({
+      state: 'cancelled',
+      outcome: why,
+      ended_at: now,
+      blocked_on: null,
+      due_at: null,
+      ...(cancel.reopen ? { digest: REOPEN } : {}),
+    })
     .where('process_id', '=', processId)
     .execute();
   await withdrawOpenItems(db, processId, now);
@@ -257,8 +275,7 @@ async function insertProcess(
       phase: null,
       workflow_id: processWorkflowId(taking.identityId, processId),
       policy_version: taking.policyVersion,
-      // A restoration is due at once, whenever the leaver it puts right is dated.
-      effective_at: isOpen && step.kind !== transition.kind ? taking.now : transition.effectiveAt,
+      effective_at: isOpen && step.isRestoration ? taking.now : transition.effectiveAt,
       notice_at: transition.noticeAt ?? null,
       digest: isOpen ? step.digest : transition.digest,
       due_at: null,

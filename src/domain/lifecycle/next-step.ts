@@ -16,6 +16,8 @@ export interface ProcessRow {
   /** Waiting for a date, a grace period or an approval: others may pass. */
   readonly isWaiting: boolean;
   readonly digest: string;
+  /** As the row has it: when it takes effect, amended with its transition. */
+  readonly effectiveAt: Instant;
   readonly policyVersion: PolicyVersion;
   /** Whether it has written anything at a target yet. */
   readonly hasActed: boolean;
@@ -32,11 +34,15 @@ export type Step =
       /** What the row will answer to. */
       readonly digest: string;
       readonly cut: boolean;
+      /** Puts right what an earlier revision did, so it takes effect now, whenever the transition is dated. */
+      readonly isRestoration: boolean;
     }
   /** Due, but carried out by another process that opens now; it gets a finished row of its own. */
   | { readonly do: 'coalesce'; readonly transition: Transition; readonly revision: number; readonly into: TransitionId }
   /** The transition of a living process changed: it reads its row again. */
   | { readonly do: 'amend'; readonly processId: ProcessId; readonly transition: Transition }
+  /** A done process whose transition is gone, with nothing to undo here: its row says so, and should the transition stand again, that is a change. */
+  | { readonly do: 'note'; readonly processId: ProcessId; readonly digest: string }
   /** The transition is gone and the process has done nothing yet, or a cut takes its place. */
   | {
       readonly do: 'cancel';
@@ -76,13 +82,17 @@ export function nextSteps(input: QueueInput): NextSteps {
 
   for (const transition of [...input.transitions, ...vanished(input)]) {
     const row = latest.get(transition.id);
-    if (row !== undefined && isAlive(row)) {
-      const change = changeOf(row, transition);
+    if (row !== undefined && isAlive(row) && !isRestoration(row)) {
+      const change = changeOf(row, transition, input.now);
       if (change !== undefined) changes.push(change);
       continue;
     }
     const opening = openingOf(transition, row, input.now);
-    if (opening === undefined) continue;
+    if (opening === undefined) {
+      if (row !== undefined && isUnnoted(row, transition))
+        changes.push({ do: 'note', processId: row.processId, digest: transition.digest });
+      continue;
+    }
     const beginsAt = opening.isRestoration ? input.now : input.beginsAt(transition);
     if (beginsAt > input.now) {
       if (nextDueAt === undefined || beginsAt < nextDueAt) nextDueAt = beginsAt;
@@ -95,31 +105,49 @@ export function nextSteps(input: QueueInput): NextSteps {
       processKind: opening.processKind,
       kind: opening.kind,
       digest: opening.digest,
+      isRestoration: opening.isRestoration,
       transition,
       cut,
     });
   }
-  const opened = openings(due, input.processes);
+  const opened = openings(due, { ...input, processes: afterChanges(input.processes, changes) });
   const steps = [...changes, ...opened];
   const isBlocked = opened.filter((step) => step.do !== 'cancel').length < due.length;
   return nextDueAt === undefined ? { steps, isBlocked } : { steps, isBlocked, nextDueAt };
 }
 
+/** The rows as this very look leaves them: what it cancels holds nobody up (nobody would look again for the sake of it), what it amends answers for the new word. */
+function afterChanges(rows: readonly ProcessRow[], changes: readonly Step[]): readonly ProcessRow[] {
+  const ended = new Set(changes.flatMap((step) => (step.do === 'cancel' ? [step.processId] : [])));
+  const amended = new Map(
+    changes.flatMap((step) => (step.do === 'amend' ? [[step.processId, step.transition] as const] : [])),
+  );
+  return rows
+    .filter((row) => !ended.has(row.processId))
+    .map((row) => {
+      const { digest, effectiveAt } = amended.get(row.processId) ?? row;
+      return { ...row, digest, effectiveAt };
+    });
+}
+
 type Opening = Extract<Step, { do: 'open' }>;
+
+const GIVING = new Set<ProcessKind>(['joiner', 'mover', 'rehire']);
 
 /**
  * Which of the due transitions open a process. Cuts always do, and take in whatever came due before them and never ran; else the first one does when
  * the queue is free, and takes in the movers behind it: plans are made from the state now, so one process carries all of them out (edge case 52).
  */
-function openings(due: readonly Opening[], processes: readonly ProcessRow[]): readonly Step[] {
+function openings(due: readonly Opening[], input: QueueInput): readonly Step[] {
   const lastCut = due.findLastIndex((opening) => opening.cut);
   if (lastCut >= 0) {
     const cuts = due.filter((opening) => opening.cut);
     const into = cuts.at(-1)?.transition.id;
-    const swallowed = due.slice(0, lastCut).filter((opening) => !opening.cut && opening.processKind !== 'operator');
-    return [...cuts, ...swallowed.map((opening) => coalesced(opening, into)), ...cancelBehindCut(processes, cuts)];
+    // Only what gives access is answered for by the cut; the undo of a rescinded hire has work of its own.
+    const swallowed = due.slice(0, lastCut).filter((opening) => GIVING.has(opening.processKind));
+    return [...cuts, ...swallowed.map((opening) => coalesced(opening, into)), ...cancelBehindCut(input, cuts)];
   }
-  if (processes.some((row) => row.state === 'running' && !row.isWaiting)) return [];
+  if (input.processes.some((row) => row.state === 'running' && !row.isWaiting)) return [];
   const [first, ...rest] = due;
   if (first === undefined) return [];
   const movers = first.processKind === 'operator' ? [] : rest.filter((opening) => opening.processKind === 'mover');
@@ -148,10 +176,14 @@ function isAlive(row: ProcessRow): boolean {
   return row.state === 'running' || row.state === 'tail';
 }
 
-/** A living process hears of a change; one whose transition was cancelled before it acted simply ends. */
-function changeOf(row: ProcessRow, transition: Transition): Step | undefined {
+/**
+ * A living process hears of a change; one whose transition was cancelled before it acted simply ends. A cut that has begun goes on all the same: it has
+ * cancelled others behind it, and what it took is put right by a restoration when it is over.
+ */
+function changeOf(row: ProcessRow, transition: Transition, now: Instant): Step | undefined {
   if (row.digest === transition.digest) return undefined;
-  if (transition.status === 'cancelled' && !row.hasActed && row.state === 'running')
+  const hasBegunCut = row.transitionKind === 'leaver' && row.effectiveAt <= now;
+  if (transition.status === 'cancelled' && !row.hasActed && row.state === 'running' && !hasBegunCut)
     return { do: 'cancel', processId: row.processId, why: 'transition-cancelled', digest: transition.digest };
   return { do: 'amend', processId: row.processId, transition };
 }
@@ -166,27 +198,44 @@ interface Opens {
 }
 
 /**
- * A transition without a living process: open its first revision, or another one when its content changed since it was done. A leaver that cut and was then
- * cancelled, or moved into the future, is put right by a rehire process (access back as policy says now); it may come due again later. A cancelled joiner is
- * undone by its `rescinded-hire` transition, a cancelled mover by a mover back to what the ledger says.
+ * A transition without a living process: open its first revision, or another one when its content changed since it was done. A leaver that was carried out and
+ * was then cancelled, or moved into the future, is put right by a rehire process (access back as policy says now), a mover by a mover back to what the ledger
+ * says; both may come due again later. A cancelled joiner is undone by its `rescinded-hire` transition.
  */
 function openingOf(transition: Transition, row: ProcessRow | undefined, now: Instant): Opens | undefined {
   const processKind = PROCESS_OF[transition.kind];
   const isStanding = transition.status === 'standing';
   const again = { revision: (row?.revision ?? 0) + 1, digest: transition.digest, isRestoration: false };
-  const anew = { ...again, processKind, kind: transition.kind };
-  if (row === undefined) return isStanding ? anew : undefined;
+  const anew = isStanding ? { ...again, processKind, kind: transition.kind } : undefined;
+  if (row === undefined) return anew;
   if (row.digest === transition.digest) return undefined;
-  if (transition.kind !== 'leaver') {
-    if (isStanding) return anew;
-    return row.hasActed && processKind === 'mover' ? anew : undefined;
-  }
-  const restored = `restored:${transition.digest}`;
-  if (row.digest === restored) return isStanding ? anew : undefined;
   const isOff = !isStanding || transition.effectiveAt > now;
-  if (row.processKind === 'leaver' && row.hasActed && isOff)
-    return { ...again, processKind: 'rehire', kind: 'rehire', digest: restored, isRestoration: true };
-  return isStanding ? anew : undefined;
+  if (isRestoration(row) || !isOff || !wasCarriedOut(row)) return anew;
+  const restoration = { ...again, digest: restored(transition), isRestoration: true };
+  if (row.transitionKind === 'leaver') return { ...restoration, processKind: 'rehire', kind: 'rehire' };
+  return processKind === 'mover' ? { ...restoration, processKind, kind: transition.kind } : anew;
+}
+
+/** Whether a row's transition had effects: its own, those of the process that took it in, or, for a leaver, those on the processes it cancelled. */
+function wasCarriedOut(row: ProcessRow): boolean {
+  const isDoneLeaver = row.processKind === 'leaver' && row.state !== 'cancelled';
+  return row.hasActed || isDoneLeaver || row.state === 'superseded' || row.digest === REOPEN;
+}
+
+/** The digest of a row that no longer answers for its transition: it is looked at again. */
+export const REOPEN = 'reopen';
+const RESTORED = 'restored:';
+
+function restored(transition: Transition): string {
+  return `${RESTORED}${transition.digest}`;
+}
+
+function isRestoration(row: ProcessRow): boolean {
+  return row.digest.startsWith(RESTORED);
+}
+
+function isUnnoted(row: ProcessRow, transition: Transition): boolean {
+  return transition.status === 'cancelled' && row.digest !== transition.digest && !isRestoration(row) && !isAlive(row);
 }
 
 /** Transitions that a row answers for and the ledger no longer implies at all: the same as cancelled. */
@@ -207,9 +256,14 @@ function vanished(input: QueueInput): readonly Transition[] {
   }));
 }
 
-function cancelBehindCut(rows: readonly ProcessRow[], opened: readonly Opening[]): readonly Step[] {
-  const reopened = new Set(opened.map((step) => step.transition.id));
-  return rows
-    .filter((row) => row.state === 'running' && row.processKind !== 'leaver' && !reopened.has(row.transitionId))
-    .map((row) => ({ do: 'cancel', processId: row.processId, why: 'cut', digest: row.digest }) as const);
+/** A cut answers for what came before it; what a later transition is about (a rehire being prepared) is taken up again when the cutting is done (edge case 41). */
+function cancelBehindCut(input: QueueInput, cuts: readonly Opening[]): readonly Step[] {
+  const last = cuts.at(-1)?.transition.effectiveAt ?? input.now;
+  const standing = new Set(input.transitions.filter((one) => one.status === 'standing').map((one) => one.id));
+  return input.processes
+    .filter((row) => row.state === 'running' && row.processKind !== 'leaver')
+    .map((row) => {
+      const digest = row.effectiveAt > last && standing.has(row.transitionId) ? REOPEN : row.digest;
+      return { do: 'cancel', processId: row.processId, why: 'cut', digest } as const;
+    });
 }
