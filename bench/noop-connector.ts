@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type {
   AccountRef,
-  Attributes,
   AttributeValue,
   Capabilities,
   Connector,
@@ -86,7 +85,7 @@ export function createNoopConnector(application: string): Connector {
     ref: account.ref,
     login: account.login,
     status: account.enabled ? 'enabled' : 'disabled',
-    attributes: account.attributes as Attributes,
+    attributes: account.attributes,
     entitlements: [...account.entitlements],
   });
   const write = async (

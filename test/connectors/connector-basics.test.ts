@@ -32,7 +32,7 @@ describe('Secret', () => {
     const secret = new Secret('hunter2-value');
     const shown = [
       String(secret),
-      `${secret}`,
+      'a ' + (secret as unknown as string),
       JSON.stringify({ secret }),
       inspect({ secret }),
       Object.keys(secret).join(),

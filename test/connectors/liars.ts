@@ -73,5 +73,5 @@ function pretendedWrites(inner: Connector, isLying: () => boolean): Partial<Conn
         };
   };
   const entries = [...writes, 'seal' as const].map((operation) => [operation, pretend(operation)] as const);
-  return Object.fromEntries(entries.filter(([, method]) => method !== undefined)) as Partial<Connector>;
+  return Object.fromEntries(entries.filter(([, method]) => method !== undefined));
 }

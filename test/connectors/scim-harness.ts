@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { AttributeDelta, AttributeValue, Connector } from '../../src/connectors/connector.js';
+import type { AttributeValue, Connector } from '../../src/connectors/connector.js';
 import { scimFactory } from '../../src/connectors/scim/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import { newContext } from './kit/checks.js';
@@ -83,7 +83,7 @@ export async function scimHarness(server: ScimServerUnderTest): Promise<Harness>
       'phoneNumbers[type eq "work"].value': '+61 (3) 5550-1234;ext=5',
       'enterprise.costCenter': '%_*;--',
     },
-    sampleDelta: { attribute: 'title', op: 'replace', value: 'Principal' } as AttributeDelta,
+    sampleDelta: { attribute: 'title', op: 'replace', value: 'Principal' },
     multiAttribute: 'emails',
     unknownAttribute: 'favouriteColour',
     absentNativeId: randomUUID(),

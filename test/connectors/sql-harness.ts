@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import type { AttributeDelta, Attributes, Connector } from '../../src/connectors/connector.js';
+import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { Secret } from '../../src/connectors/secret.js';
 import { sqlFactory } from '../../src/connectors/sql/index.js';
 import type { Erp } from '../../src/embedded/targets/erp.js';
@@ -101,7 +101,7 @@ export async function sqlHarness(): Promise<Harness> {
       department: `'; drop table erp.accounts; --`,
       tags: ['a,b', 'c"d', "e'f"],
     },
-    sampleDelta: { attribute: 'department', op: 'replace', value: 'Finance' } as AttributeDelta,
+    sampleDelta: { attribute: 'department', op: 'replace', value: 'Finance' },
     multiAttribute: 'tags',
     requiredAttribute: 'displayName',
     unknownAttribute: 'favouriteColour',

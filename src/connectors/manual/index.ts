@@ -88,7 +88,7 @@ export const manualDescriptor: ConnectorDescriptor = {
   kind: 'manual',
   version: '1',
   title: 'Manual fulfilment by a person',
-  configSchema: z.toJSONSchema(manualConfigSchema, { io: 'input' }) as Record<string, unknown>,
+  configSchema: z.toJSONSchema(manualConfigSchema, { io: 'input' }),
 };
 
 /** It declares no operation at all, so the planner makes every one an operator task. */

@@ -1,88 +1,20 @@
 import type {
   AccountRef,
   AccountSpec,
-  AccountStatus,
   AttributeDelta,
   CorrelationKey,
-  ListQuery,
   MutationResult,
   ObservedAccount,
   OperationContext,
-  Page,
 } from '../connector.js';
 import { ConnectorError, isConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { ScimContext } from './client.js';
-import { listOf, readUser, refOf, requireAccount, search, userUrl } from './client.js';
+import { readUser, refOf, requireAccount, search, userUrl } from './client.js';
 import { entitlementsOf } from './groups.js';
-import type { HttpAnswer } from './http.js';
-import type { PagePosition } from './paging.js';
-import { decodeCursor, encodeCursor } from './paging.js';
+import { observe } from './observe.js';
 import type { Json, JsonObject } from './paths.js';
-import { asObject, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
-
-/** One page of users, by the server's cursors or by position; see Page for what `complete` promises. */
-export async function listAccounts(
-  scim: ScimContext,
-  query: ListQuery,
-  ctx: OperationContext,
-): Promise<Page<ObservedAccount>> {
-  requireAccount(query.objectClass, 'list');
-  const from = decodeCursor(query.cursor, 'list');
-  return (await scim.features(ctx)).cursor ? listByToken(scim, query, from, ctx) : listByIndex(scim, query, from, ctx);
-}
-
-async function listByToken(
-  scim: ScimContext,
-  query: ListQuery,
-  from: PagePosition,
-  ctx: OperationContext,
-): Promise<Page<ObservedAccount>> {
-  const answer = await readPage(scim, { cursor: from.token ?? '', count: String(query.pageSize) }, ctx);
-  const items = listOf(answer)
-    .slice(0, query.pageSize)
-    .map((resource) => observe(scim, resource, groupsShown(resource)));
-  const token = asObject(answer.body)['nextCursor'];
-  return typeof token === 'string' && token !== ''
-    ? { items, complete: false, next: encodeCursor({ ...from, token }) }
-    : { items, complete: true };
-}
-
-/**
- * Pages by position move when users come or go. Each page therefore begins with the last user of the one before; when
- * that is not so, users may have been missed, and the list as a whole is not complete.
- */
-async function listByIndex(
-  scim: ScimContext,
-  query: ListQuery,
-  from: PagePosition,
-  ctx: OperationContext,
-): Promise<Page<ObservedAccount>> {
-  const overlap = from.last === undefined ? 0 : 1;
-  const parameters = { startIndex: String(from.index - overlap), count: String(query.pageSize + overlap) };
-  const answer = await readPage(scim, parameters, ctx);
-  const all = listOf(answer);
-  const matches = overlap === 0 || all[0]?.['id'] === from.last;
-  const shifted = from.shifted === true || !matches;
-  const resources = (matches ? all.slice(overlap) : all).slice(0, query.pageSize);
-  const items = resources.map((resource) => observe(scim, resource, groupsShown(resource)));
-  const total = asObject(answer.body)['totalResults'];
-  const index = from.index + (matches ? resources.length : Math.max(0, resources.length - overlap));
-  const last = items.at(-1)?.ref.nativeId;
-  if (last !== undefined && last !== from.last && (typeof total !== 'number' || index <= total)) {
-    return { items, complete: false, next: encodeCursor({ index, last, shifted }) };
-  }
-  return { items, complete: !shifted && (typeof total !== 'number' || index > total) };
-}
-
-async function readPage(
-  scim: ScimContext,
-  parameters: Readonly<Record<string, string>>,
-  ctx: OperationContext,
-): Promise<HttpAnswer> {
-  const url = `${scim.baseUrl}/Users?${new URLSearchParams(parameters).toString()}`;
-  return scim.http.send({ operation: 'list', method: 'GET', url, write: false }, ctx);
-}
+import { asObject, asText, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
 
 export async function getAccount(
   scim: ScimContext,
@@ -106,7 +38,7 @@ export async function findAccounts(
   const resources = await search(scim, 'Users', filter, { operation: 'find' }, ctx);
   const found: ObservedAccount[] = [];
   for (const resource of resources) {
-    found.push(observe(scim, resource, await entitlementsOf(scim, String(resource['id']), 'find', ctx)));
+    found.push(observe(scim, resource, await entitlementsOf(scim, asText(resource['id']), 'find', ctx)));
   }
   return found;
 }
@@ -122,7 +54,7 @@ export async function createAccount(
 ): Promise<MutationResult> {
   requireAccount(spec.objectClass, 'create');
   const resource = resourceOf(spec, ctx.idempotencyKey);
-  const key = String(resource['externalId']);
+  const key = asText(resource['externalId']);
   const adopted = await byExternalId(scim, key, ctx);
   if (adopted !== undefined) {
     return { outcome: 'already-in-state', ref: adopted, changed: [] };
@@ -197,7 +129,7 @@ export async function updateAccount(
 ): Promise<MutationResult> {
   requireAccount(ref.objectClass, operation);
   const current = await requireUser(scim, ref, operation, ctx);
-  const before = { ...flatten(current.resource), login: String(current.resource['userName'] ?? '') };
+  const before = { ...flatten(current.resource), login: asText(current.resource['userName']) };
   const changes = effectiveDeltas(before, deltas);
   if (changes.length === 0) {
     return { outcome: 'already-in-state', ref, changed: [] };
@@ -331,31 +263,4 @@ function withoutNulls(value: JsonObject): JsonObject {
     return value;
   }
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== null));
-}
-
-/** What a user resource says. `active` missing is unknown, never enabled. */
-export function observe(
-  scim: ScimContext,
-  resource: JsonObject,
-  entitlements: readonly string[] | undefined,
-  version?: string,
-): ObservedAccount {
-  const active = resource['active'];
-  const status: AccountStatus = active === true ? 'enabled' : active === false ? 'disabled' : 'unknown';
-  return {
-    ref: refOf(scim, String(resource['id'])),
-    login: String(resource['userName'] ?? ''),
-    status,
-    attributes: flatten(resource),
-    entitlements,
-    ...(version === undefined ? {} : { version }),
-  };
-}
-
-/** The groups a user resource itself shows; a list answer without them says nothing about entitlements. */
-function groupsShown(resource: JsonObject): readonly string[] | undefined {
-  const groups = resource['groups'];
-  return Array.isArray(groups)
-    ? groups.map((group) => String(asObject(group)['display'] ?? asObject(group)['value']))
-    : undefined;
 }

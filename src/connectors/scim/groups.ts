@@ -4,7 +4,7 @@ import type { ScimContext, Send } from './client.js';
 import { readUser, refOf, requireAccount, search } from './client.js';
 import { decodeCursor, encodeCursor } from './paging.js';
 import type { JsonObject } from './paths.js';
-import { asArray, asObject, groupUrn } from './paths.js';
+import { asArray, asObject, asText, groupUrn } from './paths.js';
 
 /** The names of the groups that have this account as a member, read from the groups' side; undefined without groups. */
 export async function entitlementsOf(
@@ -19,7 +19,7 @@ export async function entitlementsOf(
   }
   const filter = `members.value eq ${JSON.stringify(nativeId)}`;
   const groups = await search(scim, 'Groups', filter, { operation, count: 1000, excluded: 'members' }, ctx, send);
-  return groups.map((group) => String(group['displayName'] ?? group['id']));
+  return groups.map((group) => asText(group['displayName'] ?? group['id']));
 }
 
 /** A group by display name, or by id when no group has that name. Missing = INVALID (NOT_FOUND is for accounts). */
@@ -139,7 +139,7 @@ export async function listMembers(
     { operation: 'listMembers', method: 'GET', url: groupUrl(scim, id), write: false },
     ctx,
   );
-  const members = asArray(asObject(answer.body)['members']).map((member) => String(asObject(member)['value']));
+  const members = asArray(asObject(answer.body)['members']).map((member) => asText(asObject(member)['value']));
   const from = decodeCursor(cursor, 'listMembers');
   const items = members.slice(from.index - 1, from.index - 1 + 200).map((nativeId) => refOf(scim, nativeId));
   const shifted = from.shifted === true || (from.total !== undefined && from.total !== members.length);

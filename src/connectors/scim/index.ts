@@ -19,8 +19,6 @@ import {
   deleteAccount,
   findAccounts,
   getAccount,
-  listAccounts,
-  observe,
   setActive,
   setPassword,
   updateAccount,
@@ -31,6 +29,8 @@ import type { ScimConfig } from './config.js';
 import { scimConfigSchema } from './config.js';
 import { addMember, entitlementsOf, listMembers, removeMember } from './groups.js';
 import { ScimHttp } from './http.js';
+import { listAccounts } from './list.js';
+import { observe } from './observe.js';
 import { knownAttributes } from './paths.js';
 import { listSessions, probeSignIn, putSecret, revokeSessions } from './sign-in.js';
 
@@ -38,7 +38,7 @@ export const scimDescriptor: ConnectorDescriptor = {
   kind: 'scim',
   version: '1',
   title: 'SCIM 2.0 (RFC 7643, RFC 7644)',
-  configSchema: z.toJSONSchema(scimConfigSchema, { io: 'input' }) as Record<string, unknown>,
+  configSchema: z.toJSONSchema(scimConfigSchema, { io: 'input' }),
 };
 
 /** The connector for SCIM 2.0 servers; see docs/connectors.md for its configuration. */

@@ -155,6 +155,11 @@ function put(found: Record<string, AttributeValue>, name: string, value: Json | 
   }
 }
 
+/** A string of a resource; anything else is empty. */
+export function asText(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
 export function asObject(value: Json | undefined): JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 }

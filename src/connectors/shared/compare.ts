@@ -5,10 +5,14 @@ export function sameValue(left: AttributeValue | undefined, right: AttributeValu
   if (isEmpty(left) || isEmpty(right)) {
     return isEmpty(left) && isEmpty(right);
   }
-  if (Array.isArray(left) && Array.isArray(right)) {
-    return left.length === right.length && [...left].sort().join('\u0000') === [...right].sort().join('\u0000');
+  if (isList(left) && isList(right)) {
+    return left.length === right.length && JSON.stringify(left.toSorted()) === JSON.stringify(right.toSorted());
   }
   return left === right;
+}
+
+function isList(value: AttributeValue | undefined): value is readonly string[] {
+  return Array.isArray(value);
 }
 
 function isEmpty(value: AttributeValue | undefined): boolean {

@@ -12,18 +12,11 @@ import type {
 } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
-import { sameValue } from '../shared/compare.js';
 import type { Row, Session, SqlContext } from './client.js';
 import type { SqlHook } from './config.js';
 import type { LoginOptions } from './dialect.js';
+import { requireAccount, requireAttributes, requireLogin, requireRow, rowByKey, runHooks, updateRow } from './rows.js';
 import { observeRow } from './statements.js';
-
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
-}
 
 /** One page by key, so rows that come or go between pages disturb nothing. */
 export async function listAccounts(
@@ -248,134 +241,4 @@ async function alterLogin(
   }
   const login = requireLogin(sql, String(row['login']), operation);
   await session.write(sql.dialect.statements.alterLogin(login, options));
-}
-
-export async function archiveAccount(
-  sql: SqlContext,
-  column: string,
-  ref: AccountRef,
-  ctx: OperationContext,
-): Promise<MutationResult> {
-  requireAccount(ref.objectClass, 'archive');
-  const at = sql.statements.column(column);
-  return sql.database.transaction('archive', ctx, async (session) => {
-    const row = await requireRow(sql, session, ref, 'archive');
-    const key = sql.statements.column(sql.config.accounts.key);
-    const marked = `select ${at} as archived from ${sql.statements.table} where ${key} = ${sql.dialect.placeholder(1)}`;
-    if ((await session.read(marked, [ref.nativeId]))[0]?.['archived'] === true) {
-      return { outcome: 'already-in-state', ref, changed: [] };
-    }
-    await updateRow(sql, session, ref, [[column, true]]);
-    await runHooks(sql, session, 'archive', { login: String(row['login']), nativeId: ref.nativeId }, ctx);
-    return { outcome: 'applied', ref, changed: [] };
-  });
-}
-
-/** Removes role rows, the row and the log-in. A log-in that still owns objects is a CONFLICT for a person. */
-export async function deleteAccount(sql: SqlContext, ref: AccountRef, ctx: OperationContext): Promise<MutationResult> {
-  requireAccount(ref.objectClass, 'delete');
-  const { entitlements, accounts } = sql.config;
-  const q = sql.statements.column;
-  const place = sql.dialect.placeholder(1);
-  return sql.database.transaction('delete', ctx, async (session) => {
-    const row = await rowByKey(sql, session, ref, sql.statements.byKeyLocked);
-    if (row === undefined) {
-      return { outcome: 'already-in-state', ref, changed: [] };
-    }
-    await runHooks(sql, session, 'delete', { login: String(row['login']), nativeId: ref.nativeId }, ctx);
-    if (entitlements !== undefined) {
-      const table = `${q(entitlements.table.schema)}.${q(entitlements.table.name)}`;
-      await session.write(`delete from ${table} where ${q(entitlements.account)} = ${place}`, [ref.nativeId]);
-    }
-    await session.write(`delete from ${sql.statements.table} where ${q(accounts.key)} = ${place}`, [ref.nativeId]);
-    if (row['has_login'] === true) {
-      await session.write(sql.dialect.statements.dropLogin(requireLogin(sql, String(row['login']), 'delete')));
-    }
-    const held = (row['roles'] as string[] | null) ?? [];
-    return { outcome: 'applied', ref, changed: [{ attribute: 'entitlements', op: 'remove', value: held }] };
-  });
-}
-
-async function updateRow(
-  sql: SqlContext,
-  session: Session,
-  ref: AccountRef,
-  cells: readonly (readonly [string, unknown])[],
-): Promise<void> {
-  const { column, table } = sql.statements;
-  const sets = cells.map(([name], index) => `${column(name)} = ${sql.dialect.placeholder(index + 2)}`).join(', ');
-  const where = `${column(sql.config.accounts.key)} = ${sql.dialect.placeholder(1)}`;
-  await session.write(`update ${table} set ${sets} where ${where}`, [ref.nativeId, ...cells.map(([, value]) => value)]);
-}
-
-async function runHooks(
-  sql: SqlContext,
-  session: Session,
-  hook: SqlHook,
-  given: Attributes,
-  ctx: OperationContext,
-): Promise<void> {
-  const values: Attributes = { idempotencyKey: ctx.idempotencyKey, ...given };
-  for (const { text, parameters } of sql.statements.hooks(hook)) {
-    await session.write(
-      text,
-      parameters.map((name) => values[name] ?? null),
-    );
-  }
-}
-
-/** A row by native id; a native id that the key column's type refuses names no account. */
-export async function rowByKey(
-  sql: SqlContext,
-  session: Session,
-  ref: AccountRef,
-  text: string,
-): Promise<Row | undefined> {
-  return isPlausibleKey(ref.nativeId) ? (await session.read(text, [ref.nativeId]))[0] : undefined;
-}
-
-function isPlausibleKey(nativeId: string): boolean {
-  // Numbers and UUIDs are what databases make; anything else would be a type error at the server.
-  return /^(\d{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i.test(nativeId);
-}
-
-async function requireRow(sql: SqlContext, session: Session, ref: AccountRef, operation: string): Promise<Row> {
-  const row = await rowByKey(sql, session, ref, sql.statements.byKeyLocked);
-  if (row === undefined) {
-    throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
-  }
-  return row;
-}
-
-function requireLogin(sql: SqlContext, login: unknown, operation: string): string {
-  const { dialect, config } = sql;
-  const plain = typeof login === 'string' && login !== '';
-  const serviceRole = new URL(sql.url).username;
-  const fits =
-    plain &&
-    (config.logins === undefined ||
-      (dialect.isPlausibleLogin(login) &&
-        !dialect.isReservedLogin(login) &&
-        login !== decodeURIComponent(serviceRole) &&
-        login !== config.logins.grant));
-  if (!fits) {
-    throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute: 'login' });
-  }
-  return login;
-}
-
-function requireAttributes(sql: SqlContext, attributes: Attributes, operation: string): void {
-  for (const [attribute, value] of Object.entries(attributes)) {
-    const known = sql.config.attributes[attribute];
-    const emptied = known?.required === true && sameValue(value, null);
-    if (known === undefined || !known.writable || emptied) {
-      throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute });
-    }
-  }
-  const missing = Object.entries(sql.config.attributes).find(
-    ([name, { required }]) => operation === 'create' && required && sameValue(attributes[name], null),
-  );
-  if (missing !== undefined) {
-    throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute: missing[0] });
-  }
 }

@@ -1,8 +1,8 @@
 import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import { requireAccount, rowByKey } from './accounts.js';
 import type { Session, SqlContext } from './client.js';
 import type { SqlConfig } from './config.js';
+import { requireAccount, rowByKey } from './rows.js';
 
 type Entitlements = NonNullable<SqlConfig['entitlements']>;
 const membersPerPage = 500;

@@ -14,9 +14,7 @@ import type { ConnectorFactory } from '../registry.js';
 import { parseConfig } from '../registry.js';
 import { Secret } from '../secret.js';
 import {
-  archiveAccount,
   createAccount,
-  deleteAccount,
   findAccounts,
   getAccount,
   listAccounts,
@@ -30,6 +28,7 @@ import type { SqlConfig } from './config.js';
 import { sqlConfigSchema } from './config.js';
 import { passwordVerifier, postgres } from './dialect.js';
 import { changeRole, listMembers } from './entitlements.js';
+import { archiveAccount, deleteAccount } from './removal.js';
 import { listSessions, probeSignIn, revokeSessions } from './sign-in.js';
 import { buildStatements } from './statements.js';
 import { verify } from './verify.js';
@@ -38,7 +37,7 @@ export const sqlDescriptor: ConnectorDescriptor = {
   kind: 'sql',
   version: '1',
   title: 'SQL database (Postgres)',
-  configSchema: z.toJSONSchema(sqlConfigSchema, { io: 'input' }) as Record<string, unknown>,
+  configSchema: z.toJSONSchema(sqlConfigSchema, { io: 'input' }),
 };
 
 /** The connector for applications that keep their accounts in a database; see docs/connectors.md. */

@@ -3,9 +3,9 @@ import type { AccountRef, MutationResult, OperationContext, SessionCount, SignIn
 import { ConnectorError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { timeLimit } from '../shared/time-limit.js';
-import { requireAccount, rowByKey } from './accounts.js';
 import type { Session, SqlContext } from './client.js';
 import { networkCode } from './client.js';
+import { requireAccount, rowByKey } from './rows.js';
 
 const road = 'sql:log-in';
 

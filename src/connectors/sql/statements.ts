@@ -13,11 +13,11 @@ export interface SqlStatements {
   /** Placeholders: after this key, at most this many. */
   readonly page: string;
   readonly firstPage: string;
-  by(attribute: string): string | undefined;
+  readonly by: (attribute: string) => string | undefined;
   readonly rolesOfAccount: string | undefined;
-  hooks(hook: SqlHook): readonly { readonly text: string; readonly parameters: readonly string[] }[];
+  readonly hooks: (hook: SqlHook) => readonly { readonly text: string; readonly parameters: readonly string[] }[];
   readonly table: string;
-  column(name: string): string;
+  readonly column: (name: string) => string;
 }
 
 /** Builds the statements; throws ConnectorConfigError when a configured statement names a parameter that nobody gives. */

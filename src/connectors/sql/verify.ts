@@ -1,8 +1,8 @@
 import type { ExpectedState, OperationContext, Verification } from '../connector.js';
 import { compareState } from '../shared/compare.js';
-import { requireAccount, rowByKey } from './accounts.js';
 import type { SqlContext } from './client.js';
 import { rolesOf } from './entitlements.js';
+import { requireAccount, rowByKey } from './rows.js';
 import { observeRow } from './statements.js';
 
 /**

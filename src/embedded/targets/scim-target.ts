@@ -217,7 +217,7 @@ async function route(
       return { status: 200, body: { effects } };
     }
     case '_behaviour':
-      behave((await call.body()) as Behaviour);
+      behave(await call.body());
       return { status: 204 };
     default:
       return { status: 404, body: { status: '404', detail: 'no such path' } };
@@ -226,8 +226,8 @@ async function route(
 
 async function signIn(store: ScimStore, behaviour: Behaviour, call: Call): Promise<Reply> {
   const body = await call.body();
-  const login = String(body['userName'] ?? '');
-  const result = await store.signIn(login, String(body['password'] ?? ''), behaviour.signInIgnoresActive === true);
+  const login = textOf(body['userName']);
+  const result = await store.signIn(login, textOf(body['password']), behaviour.signInIgnoresActive === true);
   if ('token' in result) {
     return { status: 200, body: result };
   }
@@ -307,6 +307,10 @@ function queryOf(url: URL): Record<string, string | number> {
     query[name] = name === 'startIndex' || name === 'count' ? Number(value) : value;
   }
   return query;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function bearer(call: Call): string {

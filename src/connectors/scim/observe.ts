@@ -1,0 +1,31 @@
+import type { AccountStatus, ObservedAccount } from '../connector.js';
+import type { ScimContext } from './client.js';
+import { refOf } from './client.js';
+import type { JsonObject } from './paths.js';
+import { asArray, asObject, asText, flatten } from './paths.js';
+
+/** What a user resource says. `active` missing is unknown, never enabled. */
+export function observe(
+  scim: ScimContext,
+  resource: JsonObject,
+  entitlements: readonly string[] | undefined,
+  version?: string,
+): ObservedAccount {
+  const active = resource['active'];
+  const status: AccountStatus = active === true ? 'enabled' : active === false ? 'disabled' : 'unknown';
+  return {
+    ref: refOf(scim, asText(resource['id'])),
+    login: asText(resource['userName']),
+    status,
+    attributes: flatten(resource),
+    entitlements,
+    ...(version === undefined ? {} : { version }),
+  };
+}
+
+/** The groups a user resource itself shows; a list answer without them says nothing about entitlements. */
+export function groupsShown(resource: JsonObject): readonly string[] | undefined {
+  return resource['groups'] === undefined
+    ? undefined
+    : asArray(resource['groups']).map((group) => asText(asObject(group)['display'] ?? asObject(group)['value']));
+}
