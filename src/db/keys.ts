@@ -21,7 +21,7 @@ export class KeyRing {
   readonly #master: Buffer;
   readonly #masterId: string;
   readonly #index: Buffer;
-  readonly #cache = new Map<string, Buffer>();
+  readonly #cache = new Map<string, { readonly key: Buffer; readonly readAt: number }>();
 
   /** `masterKey`: 32 bytes, base64. Throws when it is not. */
   constructor(masterKey: string) {
@@ -83,22 +83,27 @@ export class KeyRing {
 
   async #keyOf(db: Queryable, identityId: IdentityId): Promise<Buffer | undefined> {
     const cached = this.#cache.get(identityId);
-    if (cached !== undefined) return cached;
+    if (cached !== undefined && performance.now() - cached.readAt < CACHE_MS) return cached.key;
     await this.ensureKey(db, identityId);
     const row = await db
       .selectFrom('identity_key')
       .select('wrapped')
       .where('identity_id', '=', identityId)
       .executeTakeFirstOrThrow();
-    if (row.wrapped === null) return undefined;
+    if (row.wrapped === null) {
+      this.#cache.delete(identityId);
+      return undefined;
+    }
     const key = open(this.#master, identityId, row.wrapped);
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
-    this.#cache.set(identityId, key);
+    this.#cache.set(identityId, { key, readAt: performance.now() });
     return key;
   }
 }
 
 const CACHE_LIMIT = 10_000;
+/** An erasure in another process is heard within this time. */
+const CACHE_MS = 60_000;
 
 function seal(key: Buffer, context: string, plain: Buffer): Buffer {
   const iv = randomBytes(IV_BYTES);
