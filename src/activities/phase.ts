@@ -13,6 +13,7 @@ import { loadPerson } from '../planning/person.js';
 import type { Person } from '../planning/person.js';
 import { computePhase, managerIdentity } from '../planning/plan-service.js';
 import { loadNames } from '../planning/names.js';
+import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import type { PlannedPhase } from '../workflows/messages.js';
 import { capabilitiesOf } from './connector-pool.js';
@@ -301,10 +302,10 @@ export async function fixRevokeScope(
     actual: await loadActual(deps.db, input.identityId, input.processId),
   });
   const revokeScope = plan.visits.flatMap((visit) => visit.operations.map((operation) => operation.key));
-  const detail: ProcessDetail = { ...process.detail, revokeScope };
+  const scope: Pick<ProcessDetail, 'revokeScope'> = { revokeScope };
   await deps.db
     .updateTable('process')
-    .set({ detail: JSON.stringify(detail) })
+    .set({ detail: sql`detail || ${JSON.stringify(scope)}::jsonb` })
     .where('process_id', '=', input.processId)
     .execute();
   return { any: revokeScope.length > 0 };

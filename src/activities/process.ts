@@ -23,6 +23,8 @@ export interface ProcessSchedule {
   readonly visitPatienceMs: number;
   readonly recutSettleMs: number;
   readonly doNotRehire: boolean;
+  /** How many amendments this reading takes into account. */
+  readonly amendments: number;
   /** Workflow ids of this person's tails that must end before access is given again. */
   readonly tails: readonly { readonly processId: ProcessId; readonly workflowId: string }[];
 }
@@ -48,6 +50,7 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     effectiveAt: row.effective_at,
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row.effective_at, policy.lifecycle),
+    amendments: row.detail.amendments ?? 0,
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
   };
@@ -159,6 +162,8 @@ export interface ProcessEnd extends ProcessRef {
   readonly outcome: string;
   /** The transition shall be looked at again: its row no longer answers for the ledger's present word. */
   readonly reopen?: boolean;
+  /** The amendments that the process took into account; one that came later is looked at by the next revision. */
+  readonly amendments: number;
 }
 
 /** Ends the process row with its counts, withdraws what is still asked of people, and writes the audit record, in one transaction. */
@@ -183,6 +188,7 @@ export async function endProcess(
       .forUpdate()
       .executeTakeFirstOrThrow();
     if (row.state !== 'running' && row.state !== 'tail') return counts;
+    const isOutrun = (row.detail.amendments ?? 0) > input.amendments && input.state !== 'superseded';
     const detail: ProcessDetail = { ...row.detail, ...counts };
     await trx
       .updateTable('process')
@@ -193,7 +199,7 @@ export async function endProcess(
         blocked_on: null,
         due_at: null,
         detail: JSON.stringify(detail),
-        ...(input.reopen === true ? { digest: REOPEN } : {}),
+        ...(input.reopen === true || isOutrun ? { digest: REOPEN } : {}),
       })
       .where('process_id', '=', input.processId)
       .execute();

@@ -1,4 +1,5 @@
 import type { Queryable } from '../db/database.js';
+import { sql } from 'kysely';
 import { appendAudit } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
@@ -176,6 +177,7 @@ async function take(
           effective_at: transition.effectiveAt,
           notice_at: transition.noticeAt ?? null,
           outcome: transition.status === 'cancelled' ? 'transition-cancelled' : null,
+          detail: sql`detail || jsonb_build_object('amendments', coalesce((detail->>'amendments')::integer, 0) + 1)`,
         })
         .where('process_id', '=', step.processId)
         .returning('workflow_id')

@@ -99,6 +99,8 @@ export interface ProcessDetail {
   readonly proven?: number;
   readonly open?: number;
   readonly undone?: readonly string[];
+  /** How often the ledger changed its word while the process ran; one that ends on an older word is opened again. */
+  readonly amendments?: number;
 }
 export interface ProcessTable {
   process_id: ProcessId;

@@ -29,10 +29,9 @@ export async function startWork(run: ProcessRun): Promise<string> {
   }
   run.saga.keep();
   for (;;) {
-    const isAmended = run.amendmentWatch();
     const isDecided = run.decisionWatch();
     await executePhase(run, 'activate');
-    if ((await settleApprovals(run, 'activate', isDecided, isAmended)) === 'settled') return 'provisioned';
+    if ((await settleApprovals(run, 'activate', isDecided)) === 'settled') return 'provisioned';
     await run.open();
     if (run.isCancelled) return 'superseded-by-undo';
   }

@@ -12,12 +12,11 @@ export async function moverWorkflow(input: ProcessInput): Promise<ProcessResult>
   const run = new ProcessRun(input);
   return run.conduct(async () => {
     for (;;) {
-      const isAmended = run.amendmentWatch();
       const isDecided = run.decisionWatch();
       await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: true }));
       await executePhase(run, 'grant');
-      await Promise.all([settleApprovals(run, 'grant', isDecided, isAmended), takeOldAccess(run)]);
-      if (!isAmended()) return 'moved';
+      await Promise.all([settleApprovals(run, 'grant', isDecided), takeOldAccess(run)]);
+      if (!run.isAmended()) return 'moved';
       // Amended in flight: plan again against what is done by now.
       await run.open();
       if (run.schedule.status === 'ended') return 'ended';

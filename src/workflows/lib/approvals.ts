@@ -11,12 +11,11 @@ export async function settleApprovals(
   run: ProcessRun,
   phase: Phase,
   isDecided: () => boolean,
-  isAmended: () => boolean,
 ): Promise<'settled' | 'amended'> {
   let isNew = isDecided;
   for (;;) {
-    const result = await run.nextDecision(isNew, isAmended);
-    if (result === 'none') return 'settled';
+    const result = await run.nextDecision(isNew);
+    if (result === 'none') return run.isAmended() ? 'amended' : 'settled';
     if (result === 'amended') return 'amended';
     isNew = run.decisionWatch();
     await executePhase(run, phase);

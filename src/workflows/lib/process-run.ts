@@ -53,6 +53,8 @@ export class ProcessRun {
   readonly #tasks: Task[] = [];
   #schedule: ProcessSchedule | undefined;
   #amendments = 0;
+  /** How many amendments had been heard of when the schedule was last read. */
+  #amendmentsRead = 0;
   #decisions = 0;
   #isTailStopped = false;
   #phase: Progress['phase'] = 'opening';
@@ -94,7 +96,9 @@ export class ProcessRun {
 
   /** Reads the schedule; marks the row as begun. */
   async open(): Promise<void> {
+    const heard = this.#amendments;
     this.#schedule = await bookkeeping.openProcess(this.ref);
+    this.#amendmentsRead = heard;
   }
 
   /** Whether the ledger no longer implies what this process carries out. */
@@ -164,19 +168,19 @@ export class ProcessRun {
     state?: 'tail',
   ): Promise<'due' | 'stopped' | 'amended'> {
     const until = instantOf(this.schedule);
+    // Also what was amended while a phase was carried out: the old instant must never fire (edge case 4).
+    if (this.isAmended()) return 'amended';
     if (until <= now() && state === undefined) return 'due';
-    const isAmended = this.amendmentWatch();
     await this.waitsFor(reason, until, state);
-    const woken = (): boolean => isAmended() || this.#isTailStopped;
+    const woken = (): boolean => this.isAmended() || this.#isTailStopped;
     const result = await waitUntil(() => until, woken, `${reason} ${until}`);
     if (this.#isTailStopped) return 'stopped';
     return result === 'due' ? 'due' : 'amended';
   }
 
-  /** Tells whether the process was amended since the watch was made. */
-  amendmentWatch(): () => boolean {
-    const seen = this.#amendments;
-    return () => this.#amendments > seen;
+  /** Whether the process was amended since its schedule was read: read it again with `open`. */
+  isAmended(): boolean {
+    return this.#amendments > this.#amendmentsRead;
   }
 
   /** Adds the approvals that a plan asks for; known ones stay as they are. */
@@ -194,13 +198,13 @@ export class ProcessRun {
   }
 
   /** Waits until an approval was decided or the next one expires (an expired one is denied); `none` when nothing is pending or new. */
-  async nextDecision(isDecided: () => boolean, isAmended: () => boolean): Promise<'decided' | 'none' | 'amended'> {
+  async nextDecision(isDecided: () => boolean): Promise<'decided' | 'none' | 'amended'> {
     if (isDecided()) return 'decided';
     const pending = this.#pending();
     if (pending.length === 0) return 'none';
     const expiry = pending.map((approval) => approval.expiresAt).sort()[0] ?? now();
     await this.waitsFor('approval', expiry);
-    const isWoken = (): boolean => isAmended() || isDecided();
+    const isWoken = (): boolean => this.isAmended() || isDecided();
     const result = await waitUntil(() => expiry, isWoken, `approval expires ${expiry}`);
     if (result === 'due') await this.#expire();
     return isDecided() ? 'decided' : 'amended';
@@ -243,7 +247,10 @@ export class ProcessRun {
     const isCancelled = outcome === 'transition-cancelled';
     const isSuperseded = outcome === 'rehired' || outcome === 'reopened';
     const state = isCancelled ? 'cancelled' : isSuperseded ? 'superseded' : 'completed';
-    const counts = await bookkeeping.endProcess({ ...this.ref, state, outcome, reopen: outcome === 'reopened' });
+    // What a leaver has taken at notice, or cancelled at its cut, is given back by a process of its own.
+    const reopen = outcome === 'reopened' || (isCancelled && this.input.processKind === 'leaver');
+    const amendments = this.schedule.amendments;
+    const counts = await bookkeeping.endProcess({ ...this.ref, state, outcome, reopen, amendments });
     this.#show('ended');
     await this.tellQueue();
     await condition(allHandlersFinished);
