@@ -1,7 +1,10 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 import { METADATA_ENCODING_KEY } from '@temporalio/common';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
+
+// CommonJS without names that ESM can see.
+const { Payload: PayloadProto } = proto.temporal.api.common.v1;
 
 const ENCODING = 'binary/encrypted';
 const KEY_ID = 'tenure-key-id';
@@ -48,7 +51,7 @@ export class AesPayloadCodec implements PayloadCodec {
 
   #seal(payload: Payload): Payload {
     const id = this.keys.current;
-    const plain = temporal.api.common.v1.Payload.encode(payload).finish();
+    const plain = PayloadProto.encode(payload).finish();
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv('aes-256-gcm', this.#key(id), iv).setAAD(Buffer.from(id));
     const body = Buffer.concat([cipher.update(plain), cipher.final()]);
@@ -67,7 +70,7 @@ export class AesPayloadCodec implements PayloadCodec {
       .setAAD(Buffer.from(id))
       .setAuthTag(data.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     const plain = Buffer.concat([decipher.update(data.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]);
-    return temporal.api.common.v1.Payload.decode(plain);
+    return PayloadProto.decode(plain);
   }
 
   #key(id: string): Buffer {
