@@ -5,6 +5,8 @@ import { NameTakenError } from './scim-store.js';
 /** What the handlers get with each request; scimmy's resource classes are global, the store is not. */
 export interface ScimRequestContext {
   readonly store: ScimStore;
+  /** The client excluded members: they are not even read, for groups of thousands. */
+  readonly withoutMembers?: boolean;
 }
 
 type Handled = { readonly id?: string; readonly filter?: unknown; readonly attributes?: unknown };
@@ -53,7 +55,9 @@ export function declareResources(): void {
   const groups = SCIMMY.Resources.Group as unknown as ResourceClass;
   groups
     .ingress((resource, instance, { store }) => guarded(() => writeGroup(store, resource.id, instance)))
-    .egress((resource, { store }) => guarded(() => readGroups(store, resource)))
+    .egress((resource, { store, withoutMembers }) =>
+      guarded(() => readGroups(store, resource, withoutMembers !== true)),
+    )
     .degress((resource, { store }) => guarded(async () => found(await store.deleteGroup(resource.id ?? ''))));
 }
 
@@ -119,21 +123,49 @@ async function writeGroup(store: ScimStore, id: string | undefined, instance: Sc
   return groupResource(stored);
 }
 
-async function readGroups(store: ScimStore, resource: Handled): Promise<ScimJson | ScimJson[]> {
+async function readGroups(store: ScimStore, resource: Handled, withMembers: boolean): Promise<ScimJson | ScimJson[]> {
   if (resource.id !== undefined) {
-    const [group] = await store.groups({ id: resource.id });
+    const [group] = await store.groups({ id: resource.id }, withMembers);
     if (group === undefined) {
       throw scimError(404, '', 'no such group');
     }
     return groupResource(group);
   }
   const equal = equalities(resource.filter);
-  const groups = await store.groups({
+  const member = equal['members.value'];
+  const by = {
     ...(equal['id'] === undefined ? {} : { id: equal['id'] }),
     ...(equal['displayname'] === undefined ? {} : { displayName: equal['displayname'] }),
-    ...(equal['members.value'] === undefined ? {} : { member: equal['members.value'] }),
-  });
-  return matching(resource.filter, groups.map(groupResource));
+    ...(member === undefined ? {} : { member }),
+  };
+  const groups = await store.groups(by, withMembers);
+  // The one member that was asked for is known to be there, and the filter must still see it.
+  const shown = withMembers || member === undefined ? groups : groups.map((group) => ({ ...group, members: [member] }));
+  return matching(resource.filter, shown.map(groupResource));
+}
+
+/**
+ * Adds or removes single members without reading the group, when that is all a PATCH asks for; scimmy would read and
+ * write all members. Undefined = scimmy's case.
+ */
+export async function patchMembers(store: ScimStore, groupId: string, patch: ScimJson): Promise<boolean | undefined> {
+  const operations = Array.isArray(patch['Operations']) ? (patch['Operations'] as ScimJson[]) : [];
+  const changes = operations.map(memberChange);
+  return operations.length > 0 && changes.every((change) => change !== undefined)
+    ? guarded(() => store.changeMembers(groupId, changes))
+    : undefined;
+}
+
+function memberChange(operation: ScimJson): { readonly add: boolean; readonly members: readonly string[] } | undefined {
+  const { op, path, value } = operation;
+  const removed = typeof path === 'string' ? /^members\[value eq "([\w-]+)"\]$/.exec(path)?.[1] : undefined;
+  if (op === 'remove' && removed !== undefined) {
+    return { add: false, members: [removed] };
+  }
+  const members = Array.isArray(value) ? (value as ScimJson[]).map((member) => member['value']) : [];
+  return op === 'add' && path === 'members' && members.every((member) => typeof member === 'string')
+    ? { add: true, members: members }
+    : undefined;
 }
 
 function groupResource(group: StoredGroup): ScimJson {

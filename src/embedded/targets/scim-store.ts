@@ -248,6 +248,29 @@ export class ScimStore {
     });
   }
 
+  /** Adds and removes single members; false = there is no such group. */
+  async changeMembers(
+    groupId: string,
+    changes: readonly { readonly add: boolean; readonly members: readonly string[] }[],
+  ): Promise<boolean> {
+    return this.#transaction(async (client) => {
+      const { rowCount } = await client.query('select 1 from groups where id = $1 for share', [groupId]);
+      for (const { add, members } of rowCount === 0 ? [] : changes) {
+        const text = add
+          ? `insert into members (group_id, user_id) select $1, id from users where id = any($2::text[])
+             on conflict do nothing returning user_id`
+          : 'delete from members where group_id = $1 and user_id = any($2::text[]) returning user_id';
+        const changed = (await client.query<{ user_id: string }>(text, [groupId, members])).rows.map(
+          (row) => row.user_id,
+        );
+        for (const member of members) {
+          await effect(client, member, add ? 'member-add' : 'member-remove', changed.includes(member));
+        }
+      }
+      return rowCount !== 0;
+    });
+  }
+
   async deleteGroup(id: string): Promise<boolean> {
     return this.#transaction(async (client) => {
       const { rowCount } = await client.query('delete from groups where id = $1', [id]);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { timingSafeEqual } from 'node:crypto';
 import SCIMMY from 'scimmy';
 import { readErpEffects } from './erp.js';
-import { declareResources, scimError } from './scim-resources.js';
+import { declareResources, patchMembers, scimError } from './scim-resources.js';
 import type { ScimJson } from './scim-store.js';
 import { ScimStore } from './scim-store.js';
 
@@ -261,7 +261,7 @@ async function password(store: ScimStore, behaviour: Behaviour, call: Call, id: 
 
 async function scim(store: ScimStore, behaviour: Behaviour, call: Call, rest: readonly string[]): Promise<Reply> {
   const [kind = '', id] = rest;
-  const ctx = { store };
+  const ctx = { store, withoutMembers: call.url.searchParams.get('excludedAttributes') === 'members' };
   const query = queryOf(call.url);
   if (kind === 'ServiceProviderConfig') {
     return { status: 200, body: await new SCIMMY.Resources.ServiceProviderConfig().read() };
@@ -290,7 +290,12 @@ async function scim(store: ScimStore, behaviour: Behaviour, call: Call, rest: re
     case 'PUT':
       return { status: 200, body: await resource.write(await call.body(), ctx) };
     case 'PATCH': {
-      const body = await resource.patch((await call.body()) as Parameters<typeof resource.patch>[0], ctx);
+      const patch = await call.body();
+      const done = kind === 'Groups' ? await patchMembers(store, resource.id ?? '', patch) : undefined;
+      if (done !== undefined) {
+        return done ? { status: 204 } : { status: 404, body: { status: '404', detail: 'no such group' } };
+      }
+      const body = await resource.patch(patch as Parameters<typeof resource.patch>[0], ctx);
       return body === undefined ? { status: 204 } : { status: 200, body };
     }
     case 'DELETE':
