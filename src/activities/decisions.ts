@@ -6,6 +6,7 @@ import type { Operation, PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { AccountId, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
+import { taskInstructions } from './instructions.js';
 import { TenureError } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
 import { loadAccount, loadVisit } from './visit/load.js';
@@ -58,7 +59,9 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
   const open = await openTaskOf(deps.db, input);
   if (open !== undefined) return { taskId: open };
   const visit = input.visitId === undefined ? undefined : await contextOf(deps, input.visitId, input.now);
-  const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', instructionsFor(input, visit));
+  const account = visit === undefined ? undefined : await loadAccount(visit);
+  const text = taskInstructions(input.kind, visit, account);
+  const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', text);
   const taskId = randomUUID();
   await deps.db.transaction().execute(async (trx) => {
     await requireAlive(trx, input.processId);
@@ -122,29 +125,6 @@ function contextOf(deps: ActivityDeps, visitId: VisitId, now: Instant): Promise<
     signal: new AbortController().signal,
     progress: () => undefined,
   });
-}
-
-/** What a person has to do, in the words of the application's policy and the plan. */
-function instructionsFor(input: TaskRequest, visit: VisitContext | undefined): string {
-  if (visit === undefined) return GENERAL[input.kind];
-  const steps = visit.planned.operations.flatMap((operation) => operation.steps ?? [operation]);
-  const lines = steps.map((step) => `- ${describe(step)}`);
-  const text = visit.application.instructions ?? `In ${visit.application.name}:`;
-  return [text, ...lines].join('\n');
-}
-
-const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
-  visit: 'A visit at an application needs a decision.',
-  manual: 'Do this by hand and say how it can be seen.',
-  leave: 'A leave of absence begins or ends: suspend or give back the access by hand until its process exists.',
-  correlation: 'Decide to whom the account belongs.',
-  'do-not-rehire': 'HR set the do-not-rehire flag: nothing was provisioned. Clear it with HR, or skip.',
-};
-
-function describe(step: Operation): string {
-  const what = step.entitlement === undefined ? '' : ` ${step.entitlement}`;
-  const login = step.login === undefined ? '' : ` (login ${step.login})`;
-  return `${step.kind}${what}${login}`;
 }
 
 export interface TaskRecord extends Ref {

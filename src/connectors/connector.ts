@@ -196,6 +196,31 @@ export interface Capabilities {
   readonly adoptionKey?: string;
 }
 
+/** What a person can be asked to do where no connector operation does it. */
+export const manualOperations = [
+  'create',
+  'update',
+  'disable',
+  'enable',
+  'archive',
+  'delete',
+  'grant',
+  'revoke',
+] as const;
+export type ManualOperation = (typeof manualOperations)[number];
+
+/** The text of an operator task. */
+export interface Instructions {
+  /** Where the system is and who may touch it. */
+  readonly system: string;
+  /** What to do. May hold personal values: it belongs into the database, never into Temporal. */
+  readonly text: string;
+  /** What to hand in as proof. */
+  readonly proof: string;
+  /** Placeholders that had no value and are shown as `(unknown)`. */
+  readonly missing: readonly string[];
+}
+
 export interface ConnectorDescriptor {
   readonly kind: string;
   readonly version: string;
@@ -236,6 +261,8 @@ export interface Connector {
   /** Thorough and read-only; for set-up. */
   validate(ctx: OperationContext): Promise<readonly Finding[]>;
   close(): Promise<void>;
+  /** Words for the person who does an operation by hand; pure. Absent: general words are used. */
+  instructions?(operation: ManualOperation, values: Readonly<Record<string, string | undefined>>): Instructions;
 
   list(query: ListQuery, ctx: OperationContext): Promise<Page<ObservedAccount>>;
   /** Undefined when the target says there is no such account. */

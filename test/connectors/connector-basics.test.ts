@@ -117,7 +117,7 @@ describe('the manual connector', () => {
 
   it('renders instructions and names what is missing', () => {
     const text = renderInstructions('badge', config, 'disable', { login: 'ada' });
-    expect(text.text).toBe('Badge desk, ground floor.\n\nBlock the badge of ada ((unknown)).');
+    expect(text).toMatchObject({ system: 'Badge desk, ground floor.', text: 'Block the badge of ada ((unknown)).' });
     expect(text.missing).toEqual(['number']);
     expect(renderInstructions('badge', config, 'grant', { login: 'ada', entitlement: 'lab' }).text).toContain(
       'Give lab to',

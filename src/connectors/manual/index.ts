@@ -1,21 +1,8 @@
 import { z } from 'zod';
-import type { Capabilities, Connector, ConnectorDescriptor } from '../connector.js';
+import type { Capabilities, Connector, ConnectorDescriptor, Instructions, ManualOperation } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
 import { parseConfig } from '../registry.js';
-
-/** What a person can be asked to do at an application that nothing can reach. */
-export const manualOperations = [
-  'create',
-  'update',
-  'disable',
-  'enable',
-  'archive',
-  'delete',
-  'grant',
-  'revoke',
-] as const;
-export type ManualOperation = (typeof manualOperations)[number];
 
 const template = z.string().min(1);
 
@@ -52,14 +39,6 @@ const general: Readonly<Record<ManualOperation, string>> = {
   revoke: 'Take {{entitlement}} from the account {{login}}.',
 };
 
-export interface Instructions {
-  /** May hold personal values: it belongs into the database, never into Temporal. */
-  readonly text: string;
-  readonly proof: string;
-  /** Placeholders that had no value and are shown as `(unknown)`. */
-  readonly missing: readonly string[];
-}
-
 /**
  * The text of an operator task. Pure; a placeholder without a value is named in `missing` and never left empty.
  * Throws ConnectorConfigError when the configuration is wrong.
@@ -81,7 +60,7 @@ export function renderInstructions(
     }
     return value;
   });
-  return { text: `${config.system}\n\n${text}`, proof: config.proof, missing };
+  return { system: config.system, text, proof: config.proof, missing };
 }
 
 export const manualDescriptor: ConnectorDescriptor = {
@@ -112,7 +91,10 @@ export const manualFactory: ConnectorFactory = {
   configSchema: manualConfigSchema,
   create: (application, rawConfig) => {
     parseConfig(manualConfigSchema, application, rawConfig);
-    return manualConnector;
+    return {
+      ...manualConnector,
+      instructions: (operation, values) => renderInstructions(application, rawConfig, operation, values),
+    };
   },
 };
 

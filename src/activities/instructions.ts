@@ -1,0 +1,82 @@
+import type { Instructions, ManualOperation } from '../connectors/connector.js';
+import type { OperatorTaskTable } from '../db/schema.js';
+import type { Operation } from '../domain/plan/types.js';
+import type { OperationKind } from '../domain/process/kinds.js';
+import type { VisitContext } from './visit/load.js';
+import type { AccountRow } from './visit/load.js';
+
+/** The words of the manual templates for an operation of a plan. */
+const WORD_OF: Readonly<Record<OperationKind, ManualOperation | undefined>> = {
+  create: 'create',
+  update: 'update',
+  rename: 'update',
+  enable: 'enable',
+  disable: 'disable',
+  seal: 'disable',
+  'revoke-sessions': 'disable',
+  'hand-over-credential': undefined,
+  'add-entitlement': 'grant',
+  'remove-entitlement': 'revoke',
+  archive: 'archive',
+  delete: 'delete',
+  manual: undefined,
+};
+
+const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
+  visit: 'Something about this person needs a decision.',
+  manual: 'Do this by hand and say how it can be seen.',
+  leave: 'A leave of absence begins or ends: suspend the access, or give it back, by hand.',
+  correlation: 'Decide to whom the account belongs.',
+  'do-not-rehire': 'HR set the do-not-rehire flag, so nothing was provisioned. Clear it with HR, or skip.',
+};
+
+/**
+ * What the operator of a task reads: for work by hand each step from the application's templates, for a visit in trouble what was planned. May hold
+ * personal values: it is encrypted into the database and never reaches Temporal.
+ */
+export function taskInstructions(
+  kind: OperatorTaskTable['kind'],
+  visit: VisitContext | undefined,
+  account: AccountRow | undefined,
+): string {
+  if (visit === undefined) return GENERAL[kind];
+  const { application, planned } = visit;
+  const steps = planned.operations.flatMap((operation) => operation.steps ?? [operation]);
+  const rendered = steps.flatMap((step) => {
+    const word = WORD_OF[step.kind];
+    return word === undefined ? [] : [wordsFor(visit, word, valuesOf(step, account))];
+  });
+  const lines = [...new Set(rendered.map((one) => `- ${one.text}`))];
+  const intro = application.instructions ?? rendered[0]?.system ?? application.name;
+  const proof = kind === 'manual' && rendered[0] !== undefined ? ['', `Proof: ${rendered[0].proof}`] : [];
+  return [intro, '', ...lines, ...proof].join('\n');
+}
+
+/** The connector's own words, else general ones. */
+function wordsFor(
+  visit: VisitContext,
+  word: ManualOperation,
+  values: Readonly<Record<string, string | undefined>>,
+): Instructions {
+  const own = visit.connector.instructions?.(word, values);
+  if (own !== undefined) return own;
+  const what = [word, values['entitlement'], values['login'], values['changes']].filter((part) => part !== undefined);
+  const proof = 'Say what you did, and where it can be seen.';
+  return { system: visit.application.name, text: what.join(' '), proof, missing: [] };
+}
+
+function valuesOf(step: Operation, account: AccountRow | undefined): Readonly<Record<string, string | undefined>> {
+  const texts = Object.entries(step.attributes ?? account?.attributes ?? {}).map(([name, value]) => [
+    name,
+    value === null ? '' : String(value),
+  ]);
+  const changes = (step.differences ?? []).map(
+    ({ attribute, to }) => `${attribute} = ${to === null ? '(empty)' : String(to)}`,
+  );
+  return {
+    ...(Object.fromEntries(texts) as Record<string, string>),
+    login: step.login ?? account?.login,
+    entitlement: step.entitlement,
+    changes: changes.join(', '),
+  };
+}
