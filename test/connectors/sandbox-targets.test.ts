@@ -98,6 +98,22 @@ describe('the sandbox SCIM server', () => {
     expect(await me()).toBe(401);
   });
 
+  it('takes many members of one group at the same time, each counted once', async () => {
+    const users = await Promise.all(Array.from({ length: 20 }, create));
+    const groups = (await (await call('GET', '/scim/v2/Groups')).json()) as { Resources: { id: string }[] };
+    const path = `/scim/v2/Groups/${groups.Resources[0]?.id ?? ''}`;
+    const before = await last();
+    const add = (id: string) =>
+      call('PATCH', path, {
+        schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+        Operations: [{ op: 'add', path: 'members', value: [{ value: id }] }],
+      });
+    const statuses = (await Promise.all(users.flatMap(({ id }) => [add(id), add(id)]))).map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([204]));
+    const counted = (await effects(before)).filter((effect) => effect.operation === 'member-add' && effect.changed);
+    expect(counted.map((effect) => effect.targetId).sort()).toEqual(users.map(({ id }) => id).sort());
+  });
+
   it('goes on with its state, its port and its log after a restart', async () => {
     const { id } = await create();
     const [port, count] = [new URL(target.url).port, (await effects()).length];
