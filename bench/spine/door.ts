@@ -1,0 +1,111 @@
+import type { Client } from '@temporalio/client';
+import { faker } from '@faker-js/faker';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import type { ApiDeps } from '../../src/api/deps.js';
+import { Dispatcher } from '../../src/api/dispatch/dispatcher.js';
+import type { Notice } from '../../src/api/dispatch/dispatcher.js';
+import { createTemporalLifecycle } from '../../src/api/dispatch/temporal-lifecycle.js';
+import { acceptRecords } from '../../src/api/hr/intake.js';
+import { cutIdentity } from '../../src/api/identities/cut.js';
+import { createMetrics } from '../../src/api/metrics.js';
+import { openDatabase } from '../../src/db/database.js';
+import type { Database } from '../../src/db/database.js';
+import { KeyRing } from '../../src/db/keys.js';
+import { brand } from '../../src/domain/process/ids.js';
+import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
+import { PolicyStore } from '../../src/planning/policy-store.js';
+import type { Tenancy } from './stack.js';
+
+/** Tenure's API without HTTP: takes hires, cuts people, and tells identity workflows, as the shipped code does it. */
+export interface Door {
+  readonly db: Database;
+  readonly client: Client;
+  /** Records hires of new people; with `isTold: false` nobody is told until `tell`. */
+  hire(count: number, isTold?: boolean): Promise<readonly IdentityId[]>;
+  /** Tells the identity workflows of everybody who was recorded silently. */
+  tell(): void;
+  cut(identityId: IdentityId): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function openDoor(tenancy: Tenancy): Door {
+  const db = openDatabase(tenancy.appUrl, { name: 'bench-door', max: 16 });
+  const logger = pino({ level: 'silent' });
+  const metrics = createMetrics();
+  const lifecycle = createTemporalLifecycle(tenancy.client);
+  const dispatcher = new Dispatcher({ db, lifecycle, metrics, logger });
+  const deps = {
+    db,
+    keys: new KeyRing(tenancy.masterKey),
+    policies: new PolicyStore(),
+    metrics,
+    logger,
+    lifecycle,
+    dispatcher,
+    now: () => brand<Instant>(new Date().toISOString()),
+  };
+  const silent: Notice[] = [];
+  const people = inventPeople();
+  return {
+    db,
+    client: tenancy.client,
+    async hire(count, isTold = true) {
+      const records = Array.from({ length: count }, () => people.next().value);
+      const intake = isTold ? deps : { ...deps, dispatcher: { notify: (notice: Notice) => void silent.push(notice) } };
+      const results = await acceptRecords(intake, 'bench', records);
+      const refused = results.find((result) => result.status !== 'accepted');
+      if (refused !== undefined) throw new Error(`a hire was not accepted: ${JSON.stringify(refused)}`);
+      return results.flatMap((result) => result.identityId ?? []);
+    },
+    tell() {
+      for (const notice of silent.splice(0)) dispatcher.notify(notice);
+    },
+    async cut(identityId) {
+      // What the API hands in beside these is for other routes.
+      await cutIdentity(deps as unknown as ApiDeps, { identityId, actor: 'bench' });
+    },
+    async close() {
+      await dispatcher.stop();
+      await db.destroy();
+    },
+  };
+}
+
+/** Invented people, the same ones in every run; all of them began to work a while ago, so everything is due at once. */
+function* inventPeople(): Generator<Record<string, unknown>, never> {
+  faker.seed(3);
+  for (let serial = 1; ; serial += 1) {
+    yield {
+      source: 'hr',
+      eventId: `hire-${serial}`,
+      person: `person-${serial}`,
+      employment: `person-${serial}-1`,
+      kind: 'hire',
+      startOn: '2024-01-15',
+      zone: 'Etc/UTC',
+      worker: 'employee',
+      attributes: {
+        givenName: faker.person.firstName(),
+        familyName: `${faker.person.lastName()} ${faker.string.alpha({ length: 4, casing: 'lower' })}`,
+        employeeNumber: String(100_000 + serial),
+        department: 'Engineering',
+      },
+    };
+  }
+}
+
+/** Waits until `isThere` says so, looking every `everyMs`. Fails with `what` and the last word of `isThere` when it takes too long. */
+export async function until(
+  what: string,
+  isThere: () => Promise<boolean | string>,
+  { withinMs = 300_000, everyMs = 100 } = {},
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const answer = await isThere();
+    if (answer === true) return;
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms (${String(answer)})`);
+    await delay(everyMs);
+  }
+}

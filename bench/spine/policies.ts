@@ -1,0 +1,65 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const sample = fileURLToPath(new URL('../../../policy', import.meta.url));
+
+/** Folder of a policy in which everybody gets an account with an entitlement in each of `count` applications without I/O. */
+export function writeEnginePolicy(folder: string, count: number): string {
+  const slugs = Array.from({ length: count }, (_, index) => `noop-${index + 1}`);
+  start(folder);
+  for (const slug of slugs) writeFileSync(join(folder, 'applications', `${slug}.yaml`), noopApplication(slug));
+  writeRole(
+    folder,
+    slugs.map((slug) => `{ application: ${slug}, entitlement: everybody }`),
+  );
+  return folder;
+}
+
+/** Folder of a policy with the sample company's directory (SCIM) and ERP (SQL), for everybody, without approvals or manual work. */
+export function writeTargetsPolicy(folder: string): string {
+  start(folder);
+  for (const slug of targetApplications)
+    cpSync(join(sample, 'applications', `${slug}.yaml`), join(folder, 'applications', `${slug}.yaml`));
+  writeRole(folder, [
+    '{ application: directory, entitlement: all-staff }',
+    '{ application: erp, entitlement: orders }',
+  ]);
+  return folder;
+}
+
+export const targetApplications = ['directory', 'erp'] as const;
+
+function start(folder: string): void {
+  for (const name of ['applications', 'roles']) mkdirSync(join(folder, name), { recursive: true });
+  cpSync(join(sample, 'lifecycle.yaml'), join(folder, 'lifecycle.yaml'));
+}
+
+function writeRole(folder: string, grants: readonly string[]): void {
+  const lines = ['slug: everybody', 'name: Everybody', 'when: employment.worker == "employee"', 'grants:'];
+  writeFileSync(
+    join(folder, 'roles', 'everybody.yaml'),
+    [...lines, ...grants.map((grant) => `  - ${grant}`), ''].join('\n'),
+  );
+}
+
+function noopApplication(slug: string): string {
+  return `slug: ${slug}
+name: In memory ${slug}
+connector: noop
+mode: sync
+criticality: standard
+login: account.userName
+attributes:
+  externalId: person.id
+  displayName: person.displayName
+  mail: account.mail
+  employeeNumber: person.employeeNumber
+  department: person.department
+correlation:
+  strong: [externalId]
+archive: disable-only
+delete: delete
+preStart: false
+`;
+}

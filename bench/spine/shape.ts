@@ -1,0 +1,83 @@
+import proto from '@temporalio/proto';
+
+export type History = proto.temporal.api.history.v1.IHistory;
+export type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
+
+/**
+ * One thing that a workflow asked of the engine, or waited for, in the order of its history. `timer` is a wait for the next signal with a deadline,
+ * `await-signal` the signal that came.
+ */
+export type Step = 'local' | 'activity' | 'child' | 'signal' | 'upsert' | 'timer' | 'await-signal';
+
+/** What one workflow cost the engine, counted in its recorded history. */
+export interface Shape {
+  readonly events: number;
+  readonly workflowTasks: number;
+  readonly activities: number;
+  readonly localActivities: number;
+  readonly children: number;
+  readonly signalsSent: number;
+  readonly signalsReceived: number;
+  readonly updates: number;
+  readonly upserts: number;
+  readonly timers: number;
+}
+
+const { EventType } = proto.temporal.api.enums.v1;
+const LOCAL_ACTIVITY_MARKER = 'core_local_activity';
+
+/** Counts what a history holds. */
+export function shapeOf(history: History): Shape {
+  const events = history.events ?? [];
+  const count = (type: proto.temporal.api.enums.v1.EventType): number => events.filter((event) => event.eventType === type).length;
+  return {
+    events: events.length,
+    workflowTasks: count(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED),
+    activities: count(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED),
+    localActivities: events.filter(isLocalActivity).length,
+    children: count(EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED),
+    signalsSent: count(EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED),
+    signalsReceived: count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED),
+    updates: count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED),
+    upserts: count(EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES),
+    timers: count(EventType.EVENT_TYPE_TIMER_STARTED),
+  };
+}
+
+/** The same as a script that a bare workflow can play. */
+export function scriptOf(history: History): readonly Step[] {
+  return (history.events ?? []).flatMap((event) => stepOf(event) ?? []);
+}
+
+/** What two shapes differ in that a script decides; workflow tasks, and with them events, also depend on what happens to arrive together. */
+export function differences(expected: Shape, found: Shape): readonly string[] {
+  const decided = ['activities', 'localActivities', 'children', 'signalsSent', 'updates', 'upserts'] as const;
+  return decided
+    .filter((name) => expected[name] !== found[name])
+    .map((name) => `${name}: ${expected[name]} expected, ${found[name]} found`);
+}
+
+function stepOf(event: HistoryEvent): Step | undefined {
+  switch (event.eventType) {
+    case EventType.EVENT_TYPE_MARKER_RECORDED:
+      return isLocalActivity(event) ? 'local' : undefined;
+    case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+      return 'activity';
+    case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+      return 'child';
+    case EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_INITIATED:
+      return 'signal';
+    case EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES:
+      return 'upsert';
+    case EventType.EVENT_TYPE_TIMER_STARTED:
+      return 'timer';
+    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+      return 'await-signal';
+    default:
+      return undefined;
+  }
+}
+
+function isLocalActivity(event: HistoryEvent): boolean {
+  return event.markerRecordedEventAttributes?.markerName === LOCAL_ACTIVITY_MARKER;
+}
