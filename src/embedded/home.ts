@@ -18,7 +18,7 @@ const ownEntries = [
   'temporal.db-wal',
   'targets',
   'logs',
-  'story',
+  'story.json',
   'children.json',
   'run.json',
   'ports.json',

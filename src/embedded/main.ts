@@ -29,7 +29,13 @@ export async function main(args: readonly string[]): Promise<number> {
     const options = parseArguments(args);
     const config = loadConfig();
     running.stack = await startStack({ config, fresh: options.fresh, entries, say, signal: stopping.signal });
-    const story = await runStory({ config, run: running.stack.run, say, signal: stopping.signal });
+    const story = await runStory({
+      config,
+      run: running.stack.run,
+      say,
+      signal: stopping.signal,
+      columns: process.stdout.columns,
+    });
     if (options.exit) return story.isProven ? 0 : 1;
     if (!stopping.signal.aborted) {
       say('\nTenure is up. Ctrl-C stops it in order.');
