@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomUUID, scryptSync, timingSafeEqual } from
 import pg from 'pg';
 import { ensureDatabase } from './database.js';
 import type { EffectQuery, TargetEffect } from './effects.js';
+import { Turns } from './turns.js';
 
 /** A SCIM resource as JSON; the store looks at few of its fields. */
 export type ScimJson = Record<string, unknown>;
@@ -72,6 +73,7 @@ export class NameTakenError extends Error {}
 
 /** The sandbox SCIM server's state. Every change and its row in the effect log are one transaction. */
 export class ScimStore {
+  readonly turns = new Turns();
   readonly #pool: pg.Pool;
 
   private constructor(pool: pg.Pool) {

@@ -282,6 +282,14 @@ async function scim(store: ScimStore, behaviour: Behaviour, call: Call, rest: re
     const current = id === undefined ? { id: 'never-made' } : await resource.read(ctx);
     return call.method === 'DELETE' ? { status: 204 } : { status: call.method === 'POST' ? 201 : 200, body: current };
   }
+  if (id === undefined) return write(call, resource, ctx);
+  // scimmy reads a resource, changes it and writes it back whole: two changes of one group at once would lose a member.
+  return store.turns.take(`${kind}/${id}`, () => write(call, resource, ctx));
+}
+
+type WrittenResource = InstanceType<typeof SCIMMY.Resources.User> | InstanceType<typeof SCIMMY.Resources.Group>;
+
+async function write(call: Call, resource: WrittenResource, ctx: { readonly store: ScimStore }): Promise<Reply> {
   switch (call.method) {
     case 'POST': {
       const body = (await resource.write(await call.body(), ctx)) as unknown as ScimJson;
