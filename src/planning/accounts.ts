@@ -30,8 +30,11 @@ export async function loadActual(
   }));
 }
 
-/** A later revision of a transition undoes and hands over what an earlier one made. */
+/** A later revision of a transition undoes and hands over what an earlier one made; a rescinded hire undoes what its joiner (or rehire) made. */
 function sameTransition(createdBy: string | null, processId: ProcessId): boolean {
-  const transitionOf = (id: string): string => id.slice(0, id.lastIndexOf('/r'));
-  return createdBy !== null && transitionOf(createdBy) === transitionOf(processId);
+  if (createdBy === null) return false;
+  const [employment, kind, ordinal] = createdBy.split('/');
+  const [ownEmployment, ownKind, ownOrdinal] = processId.split('/');
+  if (employment !== ownEmployment || ordinal !== ownOrdinal) return false;
+  return kind === ownKind || (ownKind === 'rescinded-hire' && (kind === 'joiner' || kind === 'rehire'));
 }

@@ -105,7 +105,8 @@ function wordFor(one: ProcessView): string | undefined {
   const until = one.dueAt === null ? '' : ` until ${one.dueAt}`;
   switch (one.state) {
     case 'running':
-      if (one.blockedOn === 'date') return `prepared, waits${until}`;
+      if (one.blockedOn === 'date')
+        return `${one.kind === 'leaver' ? 'has given up what notice costs' : 'prepared'}, waits${until}`;
       return one.blockedOn === 'grace-period' ? `done, old access stays${until}` : undefined;
     case 'tail':
       return 'cut and proven, accounts are retained';
