@@ -41,6 +41,7 @@ export interface World {
   /** Bearer token of both SCIM targets. */
   readonly scimToken: string;
   readonly lifecycle: Lifecycle;
+  readonly dispatcher: Dispatcher;
   /** Distinguishes this world's people: log-ins of the ERP are shared by the whole Postgres server. */
   readonly tag: string;
   /** Gives HR records to the intake as the API would; people are named by `person`. */
@@ -124,6 +125,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     erp,
     scimToken: token,
     lifecycle,
+    dispatcher,
     tag,
     hr: (...records) =>
       acceptRecords(
