@@ -274,6 +274,7 @@ export interface Connector {
   create?(spec: AccountSpec, ctx: OperationContext): Promise<MutationResult>;
   update?(ref: AccountRef, delta: readonly AttributeDelta[], ctx: OperationContext): Promise<MutationResult>;
   disable?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
+  /** Takes an archive mark away in the same write: an account in use is not archived (edge case 39). */
   enable?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
   delete?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
   archive?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;

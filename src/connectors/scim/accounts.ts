@@ -13,7 +13,7 @@ import type { ScimContext } from './client.js';
 import { readUser, refOf, requireAccount, search, userUrl } from './client.js';
 import { entitlementsOf } from './groups.js';
 import { observe } from './observe.js';
-import type { Json, JsonObject } from './paths.js';
+import type { AttributePath, Json, JsonObject } from './paths.js';
 import { asObject, asText, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
 
 export async function getAccount(
@@ -146,14 +146,14 @@ export async function updateAccount(
     } else {
       const path = parsePath(change.attribute, operation);
       after = writePath(after, path, change.value);
-      tops.add(path.extension === undefined ? path.top : `${path.extension}:${path.top}`);
+      tops.add(topOf(path));
     }
   }
   await writeUser(scim, ref, current, after, [...tops], operation, ctx);
   return { outcome: 'applied', ref, changed: changes };
 }
 
-/** Sets `active`, and a secret in the same request when one is given. */
+/** Sets `active`, and a secret in the same request when one is given. What `archive` set goes when the account is opened again. */
 export async function setActive(
   scim: ScimContext,
   ref: AccountRef,
@@ -164,13 +164,27 @@ export async function setActive(
 ): Promise<MutationResult> {
   requireAccount(ref.objectClass, operation);
   const current = await requireUser(scim, ref, operation, ctx);
-  if (current.resource['active'] === active && secret === undefined) {
+  const marks = active ? archiveMarks(scim, current.resource, operation) : [];
+  if (current.resource['active'] === active && secret === undefined && marks.length === 0) {
     return { outcome: 'already-in-state', ref, changed: [] };
   }
-  const after = { ...current.resource, active, ...(secret === undefined ? {} : { password: secret }) };
-  const tops = secret === undefined ? ['active'] : ['password', 'active'];
+  const unmarked = marks.reduce((resource, path) => writePath(resource, path, null), current.resource);
+  const after = { ...unmarked, active, ...(secret === undefined ? {} : { password: secret }) };
+  const tops = [...marks.map(topOf), ...(secret === undefined ? [] : ['password']), 'active'];
   await writeUser(scim, ref, current, after, tops, operation, ctx);
   return { outcome: 'applied', ref, changed: [] };
+}
+
+/** The attributes that stand as `archive` set them. */
+function archiveMarks(scim: ScimContext, resource: JsonObject, operation: string): readonly AttributePath[] {
+  const present = flatten(resource);
+  return Object.entries(scim.config.archive ?? {}).flatMap(([attribute, value]) =>
+    value !== null && present[attribute] === value ? [parsePath(attribute, operation)] : [],
+  );
+}
+
+function topOf(path: AttributePath): string {
+  return path.extension === undefined ? path.top : `${path.extension}:${path.top}`;
 }
 
 /** Sets the SCIM password attribute. Cannot be read back, so it always writes. */

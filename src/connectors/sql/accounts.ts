@@ -15,7 +15,16 @@ import { effectiveDeltas } from '../shared/attributes.js';
 import type { Row, Session, SqlContext } from './client.js';
 import type { SqlHook } from './config.js';
 import type { LoginOptions } from './dialect.js';
-import { requireAccount, requireAttributes, requireLogin, requireRow, rowByKey, runHooks, updateRow } from './rows.js';
+import {
+  isArchived,
+  requireAccount,
+  requireAttributes,
+  requireLogin,
+  requireRow,
+  rowByKey,
+  runHooks,
+  updateRow,
+} from './rows.js';
 import { observeRow } from './statements.js';
 
 /** One page by key, so rows that come or go between pages disturb nothing. */
@@ -173,7 +182,7 @@ export async function updateAccount(
   });
 }
 
-/** Flag and log-in together, in one transaction; a password too when a verifier is given (that always writes). */
+/** Flag and log-in together, in one transaction; a password too when a verifier is given (that always writes). An opened row is not archived any more. */
 export async function setEnabled(
   sql: SqlContext,
   ref: AccountRef,
@@ -186,10 +195,13 @@ export async function setEnabled(
   return sql.database.transaction(operation, ctx, async (session) => {
     const row = await requireRow(sql, session, ref, operation);
     const loginFits = row['has_login'] !== true || (row['can_login'] === true) === enabled;
-    if (row['flag'] === enabled && loginFits && verifier === undefined) {
+    const archive = enabled ? sql.config.archive?.column : undefined;
+    const isMarked = archive !== undefined && (await isArchived(sql, session, archive, ref));
+    if (row['flag'] === enabled && loginFits && verifier === undefined && !isMarked) {
       return { outcome: 'already-in-state', ref, changed: [] };
     }
-    await updateRow(sql, session, ref, [[sql.config.accounts.enabled, enabled]]);
+    const unmark = archive !== undefined && isMarked ? [[archive, false] as const] : [];
+    await updateRow(sql, session, ref, [[sql.config.accounts.enabled, enabled], ...unmark]);
     const options: LoginOptions = { enabled, ...(verifier === undefined ? {} : { verifier }) };
     await alterLogin(sql, session, row, options, operation);
     const hook: SqlHook = enabled ? 'enable' : 'disable';

@@ -1,6 +1,6 @@
 import type { AccountRef, MutationResult, OperationContext } from '../connector.js';
 import type { SqlContext } from './client.js';
-import { requireAccount, requireLogin, requireRow, rowByKey, runHooks, updateRow } from './rows.js';
+import { isArchived, requireAccount, requireLogin, requireRow, rowByKey, runHooks, updateRow } from './rows.js';
 
 /** Marks the row as archived; the account's other state stays as it is. */
 export async function archiveAccount(
@@ -10,12 +10,9 @@ export async function archiveAccount(
   ctx: OperationContext,
 ): Promise<MutationResult> {
   requireAccount(ref.objectClass, 'archive');
-  const at = sql.statements.column(column);
   return sql.database.transaction('archive', ctx, async (session) => {
     const row = await requireRow(sql, session, ref, 'archive');
-    const key = sql.statements.column(sql.config.accounts.key);
-    const marked = `select ${at} as archived from ${sql.statements.table} where ${key} = ${sql.dialect.placeholder(1)}`;
-    if ((await session.read(marked, [ref.nativeId]))[0]?.['archived'] === true) {
+    if (await isArchived(sql, session, column, ref)) {
       return { outcome: 'already-in-state', ref, changed: [] };
     }
     await updateRow(sql, session, ref, [[column, true]]);

@@ -62,6 +62,18 @@ export async function requireRow(sql: SqlContext, session: Session, ref: Account
   return row;
 }
 
+export async function isArchived(
+  sql: SqlContext,
+  session: Session,
+  archiveColumn: string,
+  ref: AccountRef,
+): Promise<boolean> {
+  const { column, table } = sql.statements;
+  const where = `${column(sql.config.accounts.key)} = ${sql.dialect.placeholder(1)}`;
+  const marked = `select ${column(archiveColumn)} as archived from ${table} where ${where}`;
+  return (await session.read(marked, [ref.nativeId]))[0]?.['archived'] === true;
+}
+
 export function requireLogin(sql: SqlContext, login: unknown, operation: string): string {
   const { dialect, config } = sql;
   const plain = typeof login === 'string' && login !== '';
