@@ -22,8 +22,11 @@ export interface KnownEmployment {
   readonly zone: ZoneId;
   readonly manager: string | null;
   readonly attributes: Attributes;
-  readonly contractEnd?: LocalDate;
+  /** By what is in effect today. */
+  readonly contractEnd?: LocalDate | undefined;
   readonly hire: { readonly eventId: string; readonly withdrawn: boolean; readonly statement: HireStatement };
+  /** Before the start: a change stands over the hire, so that stating the hire anew would not be seen. */
+  readonly isCovered: boolean;
   /** Changes that are stated and not yet in effect, by date. */
   readonly upcoming: readonly ChangeStatement[];
   readonly end?: {
@@ -60,10 +63,11 @@ export function knownOf(input: {
   const leave = standing('leave')
     .sort((a, b) => compare(a.statement.startOn, b.statement.startOn))
     .findLast((one) => !back.some((on) => on >= one.statement.startOn));
-  const contractEnd = contractEndOf(
-    hire.statement,
-    changes.map((one) => one.statement),
-  );
+  const begun = changes.map((one) => one.statement).filter((one) => one.effectiveOn <= today);
+  const contractEnd = begun.reduce(contractEndAfter, {
+    worker: hire.statement.worker,
+    endOn: hire.statement.endOn,
+  }).endOn;
   return {
     ledgerVersion: input.ledgerVersion,
     maxVersion: Math.max(...own.map((fact) => fact.sourceVersion)),
@@ -77,6 +81,7 @@ export function knownOf(input: {
     attributes: state.attributes,
     ...(contractEnd === undefined ? {} : { contractEnd }),
     hire: { eventId: hire.eventId, withdrawn: hire.withdrawn, statement: hire.statement },
+    isCovered: state.status === 'pre-hire' && isCovered(input, hire.eventId, state.attributes),
     upcoming: changes.map((one) => one.statement).filter((one) => one.effectiveOn > today),
     ...(end === undefined ? {} : { end: { eventId: end.eventId, ...endWords(end.statement) } }),
     ...(leave === undefined ? {} : { leave: { eventId: leave.eventId, ...leaveWords(leave.statement) } }),
@@ -103,17 +108,30 @@ function contents<K extends Statement['kind']>(slots: readonly Slot[], kind: K):
   );
 }
 
+/** Asks the ledger itself: with marked values in the hire, does the state show all the marks? */
+function isCovered(input: Parameters<typeof knownOf>[0], hireEventId: string, attributes: Attributes): boolean {
+  const marked = Object.fromEntries(Object.keys(attributes).map((name) => [name, MARK]));
+  const facts = input.facts.map((fact) =>
+    fact.source === input.source && fact.sourceEventId === hireEventId && fact.statement.kind === 'hire'
+      ? { ...fact, statement: { ...fact.statement, attributes: marked } }
+      : fact,
+  );
+  const state = stateAt(facts, input.now).employments.find((one) => one.employmentId === input.employmentId);
+  return Object.values(state?.attributes ?? {}).some((value) => value !== MARK);
+}
+const MARK = '\u0000';
+
+interface Contract {
+  readonly worker: WorkerType;
+  readonly endOn: LocalDate | undefined;
+}
+
 /** As the ledger reads it: a conversion to employee without an end of its own is open-ended. */
-function contractEndOf(hire: HireStatement, changes: readonly ChangeStatement[]): LocalDate | undefined {
-  let worker = hire.worker;
-  let endOn = hire.endOn;
-  for (const change of changes) {
-    const converted = change.worker === 'employee' && worker !== 'employee';
-    worker = change.worker ?? worker;
-    if (change.endOn !== undefined) endOn = change.endOn ?? undefined;
-    else if (converted) endOn = undefined;
-  }
-  return endOn;
+export function contractEndAfter(contract: Contract, change: ChangeStatement): Contract {
+  const worker = change.worker ?? contract.worker;
+  if (change.endOn !== undefined) return { worker, endOn: change.endOn ?? undefined };
+  const isConverted = worker === 'employee' && contract.worker !== 'employee';
+  return { worker, endOn: isConverted ? undefined : contract.endOn };
 }
 
 function endWords(

@@ -3,6 +3,7 @@ import type { Attributes } from '../../domain/ledger/types.js';
 import type { Instant, LocalDate } from '../../domain/process/ids.js';
 import type { Json } from '../../domain/process/json.js';
 import { laterOf, localDateAt } from '../../domain/time/instants.js';
+import { contractEndAfter } from '../known.js';
 import type { KnownEmployment } from '../known.js';
 import type { HrRecordInput } from '../record.js';
 import type { StatedRow } from './row.js';
@@ -67,7 +68,13 @@ function afterTheEnd(context: Context, known: KnownEmployment): RowDifference {
   const { row } = context;
   const endedOn = known.lastWorkingDay;
   if (endedOn !== undefined && row.startOn > endedOn) return { records: newSpell(context) };
-  if (row.lastWorkingDay || row.standing === 'ended') return { records: endDifference(context, known) };
+  if (row.lastWorkingDay || row.standing === 'ended') {
+    // An end that is moved to today or later makes the employment live again.
+    const isAlive = row.lastWorkingDay != null && row.lastWorkingDay >= context.today;
+    const end = endDifference(context, known);
+    if (!isAlive) return { records: [...startCorrection(context, known), ...end] };
+    return { records: [...end, ...inForce(context, known), ...leaveDifference(context, known)] };
+  }
   if (known.end === undefined && known.contractEnd !== endedOn)
     return { records: [], warning: 'the employment was ended by someone else than this source' };
   return { records: [], refused: 'the employment has ended; a return needs a start date after that end' };
@@ -79,27 +86,44 @@ function rescinded(context: Context, known: KnownEmployment): RowDifference {
   return { records: [], warning: 'the hire was called off by someone else than this source' };
 }
 
-/** Nothing has happened yet: the hire is simply stated anew. */
+/**
+ * Nothing has happened yet: the hire is simply stated anew. Where other changes stand over the hire (announced ones, or ones left over from an earlier
+ * stretch of work) a change on the first day has the last word.
+ */
 function beforeTheStart(context: Context, known: KnownEmployment): HrRecordInput[] {
   const { row } = context;
-  const same = row.startOn === known.startOn && changeOf(row, known) === undefined;
-  return same ? [] : [hireRecord(context, known.hire.eventId, known)];
+  const firstDay = laterOf(row.startOn, context.today);
+  const change = changeOf(row, atDate(known, firstDay));
+  const moved = row.startOn !== known.startOn;
+  if (!moved && change === undefined) return [];
+  const covered = known.isCovered || known.upcoming.some((one) => one.effectiveOn <= firstDay);
+  return [
+    ...(moved || !covered ? [hireRecord(context, known.hire.eventId, known)] : []),
+    ...(covered && change !== undefined ? [changeRecord(context, known, firstDay, change)] : []),
+  ];
+}
+
+/** Another start date corrects the hire; everything else in it stays as it was stated then. */
+function startCorrection(context: Context, known: KnownEmployment): HrRecordInput[] {
+  const { row } = context;
+  if (row.startOn === known.startOn) return [];
+  const { kind, ...hire } = known.hire.statement;
+  return [complete(context, { kind, eventId: known.hire.eventId, ...hire, startOn: row.startOn } as Body)];
 }
 
 function inForce(context: Context, known: KnownEmployment): HrRecordInput[] {
   const { row, today } = context;
-  const records: HrRecordInput[] = [];
-  if (row.startOn !== known.startOn) {
-    const { kind, ...hire } = known.hire.statement;
-    records.push(complete(context, { kind, eventId: known.hire.eventId, ...hire, startOn: row.startOn } as Body));
-  }
-  const effectiveOn = row.effectiveOn ?? laterOf(today, known.startOn);
+  const records = startCorrection(context, known);
+  const effectiveOn = row.effectiveOn ?? laterOf(today, row.startOn);
   const change = changeOf(row, atDate(known, effectiveOn));
-  if (change !== undefined) {
-    const id = eventId(context, 'change', [effectiveOn, known.ledgerVersion, change as Json]);
-    records.push(complete(context, { kind: 'change', eventId: id, effectiveOn, ...change }));
-  }
+  if (change !== undefined) records.push(changeRecord(context, known, effectiveOn, change));
   return records;
+}
+
+/** The ledger's version is part of the id: the same change after another one in between is a new event, a repeat of an import is not. */
+function changeRecord(context: Context, known: KnownEmployment, effectiveOn: LocalDate, change: Change): HrRecordInput {
+  const id = eventId(context, 'change', [effectiveOn, known.ledgerVersion, change as Json]);
+  return complete(context, { kind: 'change', eventId: id, effectiveOn, ...change });
 }
 
 /** What is known with the stated changes up to a date applied: a change announced before is not announced again. */
@@ -110,6 +134,7 @@ function atDate(known: KnownEmployment, date: LocalDate): KnownEmployment {
       (state, change) => ({
         ...state,
         worker: change.worker ?? state.worker,
+        contractEnd: contractEndAfter({ worker: state.worker, endOn: state.contractEnd }, change).endOn,
         zone: change.zone ?? state.zone,
         manager: change.manager === undefined ? state.manager : change.manager,
         attributes: { ...state.attributes, ...change.attributes },
@@ -132,10 +157,13 @@ function changeOf(row: StatedRow, known: KnownEmployment): Change | undefined {
       ([name, value]) => value !== ((known.attributes as Readonly<Record<string, string | null>>)[name] ?? null),
     ),
   );
+  // A conversion to employee is a new contract: an end that goes on must be stated with it.
+  const isConverted = row.worker === 'employee' && known.worker !== 'employee';
+  const isSameEnd = row.endOn === undefined || row.endOn === (known.contractEnd ?? null);
   const change: Change = {
     ...(row.zone === known.zone ? {} : { zone: row.zone }),
     ...(row.worker === known.worker ? {} : { worker: row.worker }),
-    ...(row.endOn === undefined || row.endOn === (known.contractEnd ?? null) ? {} : { endOn: row.endOn }),
+    ...(isSameEnd && !(isConverted && row.endOn) ? {} : { endOn: row.endOn }),
     ...(row.manager === undefined || row.manager === known.manager ? {} : { manager: row.manager }),
     ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
   };

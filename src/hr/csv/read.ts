@@ -27,6 +27,8 @@ export interface ReadFile {
   /** Good rows of which something is worth a look. */
   readonly warnings: readonly RowProblem[];
   cellsOf(row: number): readonly string[];
+  /** The file's own header of a column's short name. */
+  headerOf(alias: string): string;
 }
 
 /**
@@ -69,6 +71,7 @@ export function readHrFile(bytes: Uint8Array, mapping: Mapping, limits: CsvLimit
     repeated: unique.repeated,
     warnings: managerWarnings(unique.kept, headerOf(mapping.manager?.reads[0] ?? '')),
     cellsOf,
+    headerOf,
   };
 }
 
