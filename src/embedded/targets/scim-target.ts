@@ -299,7 +299,8 @@ async function write(call: Call, resource: WrittenResource, ctx: { readonly stor
       return { status: 200, body: await resource.write(await call.body(), ctx) };
     case 'PATCH': {
       const patch = await call.body();
-      const done = kind === 'Groups' ? await patchMembers(store, resource.id ?? '', patch) : undefined;
+      const isGroup = resource instanceof SCIMMY.Resources.Group;
+      const done = isGroup ? await patchMembers(ctx.store, resource.id ?? '', patch) : undefined;
       if (done !== undefined) {
         return done ? { status: 204 } : { status: 404, body: { status: '404', detail: 'no such group' } };
       }
