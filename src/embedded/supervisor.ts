@@ -39,6 +39,13 @@ export interface RunInfo {
   /** Owner of Tenure's database; a secret, like the token. */
   readonly postgresUrl: string;
   readonly token: string;
+  /** The sandbox targets, for looking at them past Tenure; secrets. */
+  readonly sandbox: {
+    readonly directoryUrl: string;
+    readonly wikiUrl: string;
+    readonly scimToken: string;
+    readonly erpUrl: string;
+  };
 }
 
 export interface StackOptions {
@@ -111,8 +118,8 @@ class Supervisor {
     this.#options.signal.throwIfAborted();
     const temporalAddress = await this.#temporal(ports);
     this.#options.signal.throwIfAborted();
-    await this.#nodeChildren({ ports, urls, token, temporalAddress, adminUrl: postgres?.adminUrl });
-    return this.#publish(ports, urls, token, temporalAddress);
+    const sandbox = await this.#nodeChildren({ ports, urls, token, temporalAddress, adminUrl: postgres?.adminUrl });
+    return this.#publish({ ports, urls, token, temporalAddress, sandbox });
   }
 
   stop(): Promise<void> {
@@ -204,13 +211,20 @@ class Supervisor {
     readonly token: string;
     readonly temporalAddress: string;
     readonly adminUrl: string | undefined;
-  }): Promise<void> {
+  }): Promise<RunInfo['sandbox']> {
     const facts = { config: this.#config, ...input };
     const targets = await this.#node('Sandbox targets', 'targets', targetsEnvironment(facts));
     this.#options.signal.throwIfAborted();
     await this.#node('API', 'api', { ...apiEnvironment(facts), ...targets.ready.env });
     this.#options.signal.throwIfAborted();
     await this.#node('Worker', 'worker', { ...workerEnvironment(facts), ...targets.ready.env });
+    const { env } = targets.ready;
+    return {
+      directoryUrl: env['TENURE_SANDBOX_SCIM_URL'] ?? '',
+      wikiUrl: env['TENURE_SANDBOX_WIKI_URL'] ?? '',
+      scimToken: env['TENURE_SANDBOX_SCIM_TOKEN'] ?? '',
+      erpUrl: env['TENURE_SANDBOX_ERP_URL'] ?? '',
+    };
   }
 
   #node(
@@ -248,7 +262,14 @@ class Supervisor {
     if (reference.kind === 'file' && reference.path === file) await keepSecret(file, randomKey);
   }
 
-  async #publish(ports: Ports, urls: DatabaseUrls, token: string, temporalAddress: string): Promise<RunInfo> {
+  async #publish(facts: {
+    readonly ports: Ports;
+    readonly urls: DatabaseUrls;
+    readonly token: string;
+    readonly temporalAddress: string;
+    readonly sandbox: RunInfo['sandbox'];
+  }): Promise<RunInfo> {
+    const { ports, urls, token, temporalAddress, sandbox } = facts;
     const api = `http://${this.#config.api.host}:${ports.api}`;
     const isBrought = this.#config.temporal.mode === 'brought';
     const run: RunInfo = {
@@ -259,6 +280,7 @@ class Supervisor {
       temporalNamespace: this.#config.temporal.namespace,
       postgresUrl: urls.owner,
       token,
+      sandbox,
     };
     const supervisor = await markProcess(process.pid);
     await writeJson(join(this.#config.home, 'run.json'), { ...run, supervisor });
