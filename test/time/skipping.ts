@@ -51,8 +51,11 @@ export async function skipTo(world: World, workflowId: string, instantMs: number
   await skip(world, workflowId, instantMs - (await timeIn(world, workflowId)));
 }
 
-/** Wakes a person's identity workflow as the schedule will, `inMs` from now: its time, and that of the processes it starts, is skipped ahead. */
-export async function wakeLater(world: World, identityId: IdentityId, inMs: number): Promise<void> {
+/**
+ * Wakes a person's identity workflow as the schedule will, `inMs` from now: its time, and that of the processes it starts, is skipped ahead. Raises while it
+ * runs.
+ */
+export async function wakeLater(world: World, identityId: IdentityId, inMs: number): Promise<true> {
   await world.client.workflowService.startWorkflowExecution({
     namespace: world.namespace,
     workflowId: identityWorkflowId(identityId),
@@ -63,6 +66,7 @@ export async function wakeLater(world: World, identityId: IdentityId, inMs: numb
     workflowStartDelay: msToTs(inMs),
     timeSkippingConfig: { enabled: true },
   });
+  return true;
 }
 
 /** Waits for a process of a person in a state, doing meanwhile what is asked of hands. */
