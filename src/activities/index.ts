@@ -54,12 +54,12 @@ export function createActivities(deps: ActivityDeps) {
     recordApproval: bind((input: ApprovalRecord) => recordApproval(deps, input)),
     openTask: bind((input: TaskRequest) => openTask(deps, input)),
     recordResolution: bind((input: TaskRecord) => recordResolution(deps, input)),
-    olderWrites: bind((input: Ref & { readonly since: Instant }) => olderWrites(deps, input)),
+    olderWrites: bind((input: Ref & { readonly of?: readonly VisitId[] }) => olderWrites(deps, input)),
     recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>
-      recoverLostWrites(deps, input, Context.current().cancellationSignal),
+      beating((beat) => recoverLostWrites(deps, input, beat.signal)),
     ),
     linkJitAccount: bind((input: Ref & { readonly application: string }) =>
-      linkJitAccount(deps, input, Context.current().cancellationSignal),
+      beating((beat) => linkJitAccount(deps, input, beat.signal)),
     ),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>
@@ -78,6 +78,9 @@ const BEAT_MS = 3_000;
 async function beating<R>(run: (beat: Beat & Elapsed) => Promise<R>): Promise<R> {
   const context = Context.current();
   const { scheduledTimestampMs, currentAttemptScheduledTimestampMs } = context.info;
+  const triedBeforeMs = Math.max(0, currentAttemptScheduledTimestampMs - scheduledTimestampMs);
+  // Skipped time runs ahead of this machine's clock: then nothing is known of the queue, and nothing was waited.
+  const queuedMs = Math.max(0, Date.now() - currentAttemptScheduledTimestampMs);
   const timer = setInterval(() => {
     context.heartbeat();
   }, BEAT_MS);
@@ -87,7 +90,7 @@ async function beating<R>(run: (beat: Beat & Elapsed) => Promise<R>): Promise<R>
       heartbeat: (detail) => {
         context.heartbeat(detail);
       },
-      sinceFirstTryMs: Math.max(0, currentAttemptScheduledTimestampMs - scheduledTimestampMs),
+      sinceScheduledMs: triedBeforeMs + queuedMs,
     });
   } finally {
     clearInterval(timer);

@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import type { PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
-import type { AccountId, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
+import type { IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
 import { clockFrom } from './lib/clock.js';
+import { findCreated, linkCreated, refOf } from './visit/apply.js';
 import { operationContext } from './visit/fence.js';
-import { loadVisit } from './visit/load.js';
-import type { VisitContext } from './visit/load.js';
+import { loadAccount, loadVisit } from './visit/load.js';
+import type { AccountRow, VisitContext } from './visit/load.js';
 
 interface Ref {
   readonly identityId: IdentityId;
@@ -15,87 +14,87 @@ interface Ref {
 }
 
 export interface OlderWrites {
-  /** Writes of older visits that may still land; look again at `until`. */
-  readonly inFlight: number;
-  readonly until?: Instant;
-  /** Writes whose limit passed without an answer (a killed worker, a lost reply): what became of them must be read. */
+  /** Their limit has not passed: they may still land. */
+  readonly live: readonly VisitId[];
+  /** Their limit passed without an answer (a killed worker, a lost reply): what became of them must be read. */
   readonly unclear: readonly VisitId[];
-  /** Older visits that wrote after this cut was planned: their accounts are cut once more. */
-  readonly wroteSince: boolean;
+  /** Of the visits asked about: answered meanwhile, one way or the other. */
+  readonly ended: readonly VisitId[];
 }
 
 /**
- * What older visits of the person still have, or lately had, on the way to a target (design D3). A cut is over only when nothing is in flight, nothing is unclear
- * and nothing was written behind its back.
+ * What older visits of the person still have on the way to a target (design D3). The fence lets no older write begin once the generation is raised, so the ones
+ * found then are all there will be; `of` asks what became of them. Looks at rows that the fence and the visits write, never at when they did. Read-only.
  */
-export async function olderWrites(deps: ActivityDeps, input: Ref & { readonly since: Instant }): Promise<OlderWrites> {
+export async function olderWrites(
+  deps: ActivityDeps,
+  input: Ref & { readonly of?: readonly VisitId[] },
+): Promise<OlderWrites> {
   const rows = await deps.db
     .selectFrom('visit')
-    .innerJoin('process', 'process.process_id', 'visit.process_id')
-    .select(['visit.visit_id', 'visit.write_in_flight', 'visit.write_until', 'visit.wrote_at'])
-    .where('visit.identity_id', '=', input.identityId)
-    .where('visit.process_id', '!=', input.processId)
-    .where((eb) => eb.or([eb('visit.write_in_flight', '=', true), eb('visit.wrote_at', '>=', input.since)]))
+    .select(['visit_id', 'write_in_flight', 'write_until'])
+    .where('identity_id', '=', input.identityId)
+    .where('process_id', '!=', input.processId)
+    .where((eb) =>
+      input.of === undefined
+        ? eb('write_in_flight', '=', true)
+        : eb('visit_id', 'in', [...input.of, brand<VisitId>(NO_VISIT)]),
+    )
+    .orderBy('visit_id')
     .execute();
   const flying = rows.filter((row) => row.write_in_flight);
-  const live = flying.filter((row) => row.write_until !== null && row.write_until > input.now);
-  const until = live.map((row) => row.write_until ?? input.now).sort()[0];
+  const isLive = (row: (typeof rows)[number]): boolean => row.write_until !== null && row.write_until > input.now;
+  const idsOf = (some: typeof rows): readonly VisitId[] => some.map((row) => row.visit_id);
   return {
-    inFlight: live.length,
-    ...(until === undefined ? {} : { until }),
-    unclear: flying.filter((row) => !live.includes(row)).map((row) => row.visit_id),
-    wroteSince: rows.some((row) => !row.write_in_flight),
+    live: idsOf(flying.filter(isLive)),
+    unclear: idsOf(flying.filter((row) => !isLive(row))),
+    ended: idsOf(rows.filter((row) => !row.write_in_flight)),
   };
 }
 
+/** Keeps an empty list out of the statement. */
+const NO_VISIT = '00000000-0000-0000-0000-000000000000';
+
 /**
- * Reads what became of writes without an answer: an account that such a write created is linked, so that the cut finds it. Read-only at the target; raises the
- * connector's failure while the target cannot be read, and Temporal repeats it.
+ * Reads what became of writes without an answer, so that the cut works on what really is: an account that such a write created is linked, one that it renamed
+ * or changed is noted as it is now. Read-only at the target; raises the connector's failure while the target cannot be read, and Temporal repeats it.
  */
 export async function recoverLostWrites(
   deps: ActivityDeps,
   input: Ref & { readonly visitIds: readonly VisitId[] },
   signal: AbortSignal,
-): Promise<{ readonly linked: number }> {
-  let linked = 0;
+): Promise<{ readonly changed: number }> {
+  let changed = 0;
   for (const visitId of input.visitIds) {
     const visit = await loadVisit(deps, visitId, { clock: clockFrom(input.now), signal, progress: () => undefined });
-    if (await linkLostAccount(visit)) linked += 1;
+    const account = await loadAccount(visit);
+    if (account === undefined ? await linkLost(visit) : await noteAsItIs(visit, account)) changed += 1;
     await deps.db.updateTable('visit').set({ write_in_flight: false }).where('visit_id', '=', visitId).execute();
   }
-  return { linked };
+  return { changed };
 }
 
-async function linkLostAccount(visit: VisitContext): Promise<boolean> {
-  const login = createdLogin(visit.planned);
-  if (login === undefined) return false;
-  const ctx = operationContext(visit, `${visit.row.visit_id}/recover`, false);
-  const [found] = await visit.connector.find({ attribute: 'login', value: login }, ctx);
+async function linkLost(visit: VisitContext): Promise<boolean> {
+  const create = visit.planned.operations.find((operation) => operation.kind === 'create');
+  const found = create === undefined ? undefined : await findCreated(visit, create);
   if (found === undefined) return false;
-  const row = await visit.deps.db
-    .insertInto('account')
-    .values({
-      account_id: brand<AccountId>(randomUUID()),
-      identity_id: visit.row.identity_id,
-      application: visit.row.application,
-      native_id: found.ref.nativeId,
+  await linkCreated(visit, found);
+  return true;
+}
+
+async function noteAsItIs(visit: VisitContext, account: AccountRow): Promise<boolean> {
+  const ctx = operationContext(visit, `${visit.row.visit_id}/recover`, false);
+  const found = await visit.connector.get(refOf(account), ctx);
+  if (found === undefined) return false;
+  await visit.deps.db
+    .updateTable('account')
+    .set({
       login: found.login,
       status: found.status,
-      attributes: JSON.stringify(found.attributes),
-      entitlements: [...(found.entitlements ?? [])],
-      secret: null,
-      created_by_process: visit.row.process_id,
       observed_at: visit.clock(),
-      unlinked_at: null,
+      ...(found.entitlements === undefined ? {} : { entitlements: [...found.entitlements] }),
     })
-    .onConflict((conflict) =>
-      conflict.columns(['application', 'native_id']).where('unlinked_at', 'is', null).doNothing(),
-    )
-    .returning('account_id')
-    .executeTakeFirst();
-  return row !== undefined;
-}
-
-function createdLogin(planned: PlannedVisit): string | undefined {
-  return planned.operations.find((operation) => operation.kind === 'create')?.login;
+    .where('account_id', '=', account.account_id)
+    .execute();
+  return true;
 }

@@ -22,13 +22,17 @@ export interface Beat {
  * that is slow, rate-limited, unclear or failed leaves it with its reason, and what depends on that visit stays blocked. Repeating a sweep runs only what is
  * not settled yet.
  */
-export async function runSweep(deps: ActivityDeps, input: SweepInput, beat: Beat): Promise<readonly VisitOutcome[]> {
+export async function runSweep(
+  deps: ActivityDeps,
+  input: SweepInput,
+  beat: Beat & Elapsed,
+): Promise<readonly VisitOutcome[]> {
   const rows = await deps.db
     .selectFrom('visit')
     .select(['visit_id', 'application', 'depends_on'])
     .where('visit_id', 'in', [...input.visitIds])
     .execute();
-  const clock = clockFrom(input.now);
+  const clock = clockFrom(plusMs(input.now, beat.sinceScheduledMs));
   const outcomes = new Map<VisitId, VisitOutcome>();
   const settledApplications = new Set<string>();
   let waiting = rows;
@@ -63,9 +67,9 @@ export interface SingleVisitInput {
   readonly now: Instant;
 }
 
-/** What a repeat knows of time: the input's `now` is that of the first try. */
+/** The input's `now` is the instant at which the workflow asked; this is how long it then took until the work began (the queue, earlier tries). */
 export interface Elapsed {
-  readonly sinceFirstTryMs: number;
+  readonly sinceScheduledMs: number;
 }
 
 /** How long one call may take once a visit goes on by itself, out of everybody's way. */
@@ -82,7 +86,7 @@ export async function runSingleVisit(
 ): Promise<VisitOutcome> {
   const outcome = await runVisit(deps, {
     visitId: input.visitId,
-    clock: clockFrom(plusMs(input.now, beat.sinceFirstTryMs)),
+    clock: clockFrom(plusMs(input.now, beat.sinceScheduledMs)),
     signal: beat.signal,
     timeoutMs: ALONE_TIMEOUT_MS,
     progress: () => {

@@ -1,7 +1,7 @@
 import type { ProcessSchedule } from '../activities/process.js';
-import type { Instant } from '../domain/process/ids.js';
+import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
-import { cutAccess } from './lib/cut-access.js';
+import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
 import { executePhase } from './lib/execute-plan.js';
 import { ProcessRun } from './lib/process-run.js';
 import { now } from './lib/wait.js';
@@ -19,8 +19,7 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
       if (!(await serveNotice(run))) return 'transition-cancelled';
       await run.enterCut();
     }
-    await cutAccess(run);
-    return retain(run);
+    return retain(run, await cutAccess(run));
   });
 }
 
@@ -34,8 +33,17 @@ async function serveNotice(run: ProcessRun): Promise<boolean> {
   return true;
 }
 
+/** A write that was never answered may land long after: its account is looked at again this long after the cut. */
+const LATE_LOOKS_MS = [60_000, 15 * 60_000, 24 * 3_600_000];
+
 /** Retention: out of the person's queue, stopped by a rehire, ended when the leaver's own transition is withdrawn or moved ahead. */
-async function retain(run: ProcessRun): Promise<string> {
+async function retain(run: ProcessRun, lost: readonly VisitId[]): Promise<string> {
+  const cutAt = Date.now();
+  for (const afterMs of lost.length === 0 ? [] : LATE_LOOKS_MS) {
+    const look = await untilRetained(run, () => new Date(cutAt + afterMs).toISOString() as Instant);
+    if (look !== 'due') return look;
+    await cutLostWrites(run, lost);
+  }
   const archive = await untilRetained(run, (schedule) => schedule.archiveAt);
   if (archive !== 'due') return archive;
   await executePhase(run, 'archive');
@@ -62,7 +70,9 @@ async function untilRetained(
 /** The exact undo of a joiner whose hire was rescinded: what it made is gone, what was there before is closed, the name stays blocked (edge case 9). */
 async function undoHire(run: ProcessRun): Promise<string> {
   await run.enterCut();
+  const older = await bookkeeping.olderWrites(run.ref);
   await executePhase(run, 'undo');
+  await outlastOlderWrites(run, [...older.live, ...older.unclear], ['undo']);
   await bookkeeping.releaseNames(run.ref);
   return 'undone';
 }

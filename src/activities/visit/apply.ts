@@ -108,17 +108,52 @@ async function create(visit: VisitContext, operation: Operation): Promise<Accoun
  * contradict each other, are a person's decision.
  */
 async function adoptable(visit: VisitContext, operation: Operation): Promise<ObservedAccount | undefined> {
+  return only(visit, await candidatesBy(visit, strongKeys(visit, operation)));
+}
+
+/**
+ * The account that a create without an answer made, found by what that create wrote into it: the connector's adoption key and the strong keys. The login
+ * decides only where the target can be searched by nothing better, because somebody else's account may carry it. Read-only.
+ */
+export async function findCreated(visit: VisitContext, operation: Operation): Promise<ObservedAccount | undefined> {
+  const { adoptionKey } = visit.connector.capabilities();
+  const own =
+    adoptionKey === undefined || operation.attributes?.[adoptionKey] !== undefined
+      ? []
+      : [{ attribute: adoptionKey, value: creationKey(visit) }];
+  const keys = [...own, ...strongKeys(visit, operation)];
+  const login = { attribute: 'login', value: operation.login ?? '' };
+  return only(visit, await candidatesBy(visit, keys.length === 0 ? [login] : keys));
+}
+
+/** Links what `findCreated` found. */
+export async function linkCreated(visit: VisitContext, found: ObservedAccount): Promise<void> {
+  await link(visit, found, visit.row.process_id);
+}
+
+type Key = { readonly attribute: string; readonly value: string };
+
+/** The strong keys that this create has a value for and that the target can be searched by. */
+function strongKeys(visit: VisitContext, operation: Operation): readonly Key[] {
   const findBy = visit.connector.capabilities().objectClasses.account.findBy;
-  const candidates = new Map<string, ObservedAccount>();
-  for (const attribute of visit.application.correlation.strong) {
+  return visit.application.correlation.strong.flatMap((attribute): readonly Key[] => {
     const value = attribute === 'login' ? operation.login : operation.attributes?.[attribute];
-    if (typeof value !== 'string' || value === '') continue;
-    if (attribute !== 'login' && !findBy.includes(attribute) && !findBy.includes('*')) continue;
+    const canFind = attribute === 'login' || findBy.includes(attribute) || findBy.includes('*');
+    return canFind && typeof value === 'string' && value !== '' ? [{ attribute, value }] : [];
+  });
+}
+
+async function candidatesBy(visit: VisitContext, keys: readonly Key[]): Promise<readonly ObservedAccount[]> {
+  const candidates = new Map<string, ObservedAccount>();
+  for (const key of keys) {
     const ctx = operationContext(visit, `${creationKey(visit)}/find`, false);
-    for (const found of await visit.connector.find({ attribute, value }, ctx))
-      candidates.set(found.ref.nativeId, found);
+    for (const found of await visit.connector.find(key, ctx)) candidates.set(found.ref.nativeId, found);
   }
-  const [one, other] = candidates.values();
+  return [...candidates.values()];
+}
+
+async function only(visit: VisitContext, found: readonly ObservedAccount[]): Promise<ObservedAccount | undefined> {
+  const [one, other] = found;
   if (other !== undefined) throw new TenureError('AccountCollision', 'two-candidates');
   if (one !== undefined) await refuseForeign(visit, one);
   return one;
@@ -174,8 +209,15 @@ async function sealSecret(visit: VisitContext, account: AccountRow): Promise<Sec
   }
   const secret = Secret.random();
   const sealed = await keys.encryptFor(db, account.identity_id, context, secret.reveal());
-  await db.updateTable('account').set({ secret: sealed }).where('account_id', '=', account.account_id).execute();
-  return secret;
+  // Two visits may cut one account at once (a cut and its repeat): both must set the same secret, the one that is stored.
+  const { secret: kept } = await db
+    .updateTable('account')
+    .set((eb) => ({ secret: eb.fn.coalesce('secret', eb.val(sealed)) }))
+    .where('account_id', '=', account.account_id)
+    .returning('secret')
+    .executeTakeFirstOrThrow();
+  const stored = await keys.decryptFor(db, account.identity_id, context, kept ?? sealed);
+  return typeof stored === 'string' ? new Secret(stored) : secret;
 }
 
 /** The first credential: kept encrypted until it is collected once, never in a history or log (edge case 17). A repeat sets the same one. */

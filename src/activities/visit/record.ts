@@ -8,7 +8,8 @@ import type { VisitContext } from './load.js';
 import type { Finding } from './verify.js';
 
 /**
- * Ends a visit: evidence rows, the visit's outcome and the audit record in one transaction. A repeat finds the visit settled and writes nothing.
+ * Ends a visit: evidence rows, the visit's outcome and the audit record in one transaction. A repeat finds the visit settled and writes nothing. A write without
+ * an answer stays noted as in flight: a stopped visit knows no more of it than before, and the cut that stopped it has to find out.
  */
 export async function settle(
   visit: VisitContext,
@@ -29,7 +30,6 @@ export async function settle(
         outcome,
         code: findings.find((one) => one.verdict !== 'proven')?.code ?? null,
         settled_at: now,
-        write_in_flight: false,
         ...(accountId === undefined ? {} : { account_id: accountId }),
       })
       .where('visit_id', '=', visit.row.visit_id)

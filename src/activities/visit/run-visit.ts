@@ -191,11 +191,17 @@ function stackOnly(error: Error): string {
     .join('\n');
 }
 
-/** A write that never left is not in flight; one without an answer stays so until its limit passes or a repeat has read what became of it. */
+/**
+ * A write that never left is not in flight; one without an answer stays so until a repeat, or a cut, has read what became of it. A try that failed before it could
+ * read says nothing of the write that an earlier try had sent.
+ */
 async function noteTrouble(visit: VisitContext, classified: Classified): Promise<void> {
   await visit.deps.db
     .updateTable('visit')
-    .set({ code: classified.code, ...(classified.sent ? {} : { write_in_flight: false }) })
+    .set({
+      code: classified.code,
+      ...(classified.sent || visit.row.write_in_flight ? {} : { write_in_flight: false }),
+    })
     .where('visit_id', '=', visit.row.visit_id)
     .execute();
 }
