@@ -108,7 +108,7 @@ async function readEvents(path: string): Promise<readonly unknown[]> {
   }
   try {
     const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? value : [value];
+    return Array.isArray(value) ? (value as unknown[]) : [value];
   } catch {
     throw new CliError(EXIT.usage, `${path} is not JSON.`);
   }

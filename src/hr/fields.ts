@@ -18,7 +18,7 @@ export function text(max: number): z.ZodType<string, string> {
     .string(expected)
     .max(max, expected)
     .refine((value) => value.trim() !== '' && !UNSTORABLE.test(value), expected)
-    .transform((value) => value.normalize('NFC').trim()) as z.ZodType<string, string>;
+    .transform((value) => value.normalize('NFC').trim());
 }
 
 /** A calendar date that exists, in a plausible year. */

@@ -36,7 +36,12 @@ export interface KnownEmployment {
     readonly noticeOn?: LocalDate;
     readonly doNotRehire?: boolean;
   };
-  readonly leave?: { readonly eventId: string; readonly startOn: LocalDate; readonly expectedEndOn?: LocalDate };
+  /** The latest leave of this stretch of work, and the return that ended it. */
+  readonly leave?: {
+    readonly eventId: string;
+    readonly startOn: LocalDate;
+    readonly returned?: { readonly eventId: string; readonly on: LocalDate };
+  };
 }
 
 /** Sums up one employment from the person's facts; undefined when that source never stated a hire of it. Pure. */
@@ -59,10 +64,13 @@ export function knownOf(input: {
   const end = standing('end')
     .filter((one) => one.statement.lastWorkingDay >= hire.statement.startOn)
     .sort((a, b) => compare(a.statement.lastWorkingDay, b.statement.lastWorkingDay))[0];
-  const back = standing('return').map((one) => one.statement.on);
   const leave = standing('leave')
+    .filter((one) => one.statement.startOn >= hire.statement.startOn)
     .sort((a, b) => compare(a.statement.startOn, b.statement.startOn))
-    .findLast((one) => !back.some((on) => on >= one.statement.startOn));
+    .at(-1);
+  const back = standing('return')
+    .sort((a, b) => compare(a.statement.on, b.statement.on))
+    .find((one) => leave !== undefined && one.statement.on >= leave.statement.startOn);
   const begun = changes.map((one) => one.statement).filter((one) => one.effectiveOn <= today);
   const contractEnd = begun.reduce(contractEndAfter, {
     worker: hire.statement.worker,
@@ -84,7 +92,15 @@ export function knownOf(input: {
     isCovered: state.status === 'pre-hire' && isCovered(input, hire.eventId, state.attributes),
     upcoming: changes.map((one) => one.statement).filter((one) => one.effectiveOn > today),
     ...(end === undefined ? {} : { end: { eventId: end.eventId, ...endWords(end.statement) } }),
-    ...(leave === undefined ? {} : { leave: { eventId: leave.eventId, ...leaveWords(leave.statement) } }),
+    ...(leave === undefined
+      ? {}
+      : {
+          leave: {
+            eventId: leave.eventId,
+            startOn: leave.statement.startOn,
+            ...(back === undefined ? {} : { returned: { eventId: back.eventId, on: back.statement.on } }),
+          },
+        }),
   };
 }
 
@@ -144,11 +160,4 @@ function endWords(
     ...(noticeOn === undefined ? {} : { noticeOn }),
     ...(doNotRehire === undefined ? {} : { doNotRehire }),
   };
-}
-
-function leaveWords(
-  statement: Extract<Statement, { kind: 'leave' }>,
-): Omit<NonNullable<KnownEmployment['leave']>, 'eventId'> {
-  const { startOn, expectedEndOn } = statement;
-  return { startOn, ...(expectedEndOn === undefined ? {} : { expectedEndOn }) };
 }

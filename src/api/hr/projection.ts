@@ -10,7 +10,9 @@ import { managerIdentity } from '../../planning/plan-service.js';
 /** The name people know somebody by. */
 export function displayNameOf(employment: EmploymentState | undefined): string {
   const { displayName, preferredName, givenName, familyName } = employment?.attributes ?? {};
-  const full = [preferredName ?? givenName, familyName].filter((part) => part != null && part !== '').join(' ');
+  const full = [preferredName ?? givenName, familyName]
+    .filter((part) => typeof part === 'string' && part !== '')
+    .join(' ');
   return displayName ?? full;
 }
 

@@ -54,7 +54,7 @@ export function openApiDocument(): object {
 function operation(route: Route): object {
   const roles = route.access === 'public' ? 'Public.' : `Roles: ${route.access.join(', ')}.`;
   const problem = { content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } };
-  const answers = Object.entries(route.answers).map(([status, description]) => [
+  const answers = Object.entries(route.answers).map(([status, description]): [string, object] => [
     status,
     Number(status) < 400 ? { description } : { description, ...problem },
   ]);
@@ -88,7 +88,7 @@ function operationId(route: Route): string {
 
 function parametersOf(route: Route): object[] {
   const inPath = [...route.path.matchAll(/:(\w+)/g)].map((match) => ({
-    name: match[1],
+    name: match[1] ?? '',
     in: 'path',
     required: true,
     schema: { type: 'string' },

@@ -1,6 +1,8 @@
 import { appendAudit } from '../../db/audit.js';
 import { brand } from '../../domain/process/ids.js';
 import type { ApplicationSlug, IdentityId, Instant } from '../../domain/process/ids.js';
+import { loadPerson } from '../../planning/person.js';
+import { managerIdentity } from '../../planning/plan-service.js';
 import type { ApiDeps } from '../deps.js';
 import { ApiProblem, notFound } from '../http/problem.js';
 import type { Caller } from '../http/tokens.js';
@@ -24,13 +26,10 @@ export async function collectCredential(
   const now = deps.now();
   return deps.db.transaction().execute(async (trx) => {
     if (caller.role === 'manager') {
-      const profile = await trx
-        .selectFrom('identity_profile')
-        .select('manager_identity_id')
-        .where('identity_id', '=', identityId)
-        .executeTakeFirst();
-      if (profile === undefined || caller.identityId === undefined || profile.manager_identity_id !== caller.identityId)
-        throw notFound('credential');
+      // By the ledger and not by the list row: the manager may have become known after the person.
+      const person = await loadPerson(trx, deps.keys, identityId);
+      const managerId = await managerIdentity(trx, deps.keys, person, person.stateAt(now));
+      if (caller.identityId === undefined || managerId !== caller.identityId) throw notFound('credential');
     }
     const row = await trx
       .selectFrom('credential_handover')

@@ -43,7 +43,9 @@ export class TasksController {
       .execute();
     const texts = await Promise.all(
       rows.map((row) =>
-        row.instructions === null ? null : keys.decryptFor(db, row.identity_id, 'task', row.instructions),
+        row.instructions === null
+          ? Promise.resolve(null)
+          : keys.decryptFor(db, row.identity_id, 'task', row.instructions),
       ),
     );
     const textOf = new Map(rows.map((row, index) => [row.task_id, texts[index] ?? null]));

@@ -44,6 +44,9 @@ export function differenceOf(
   if (known === undefined) return { records: newSpell(context) };
   if (known.status === 'ended') return afterTheEnd(context, known);
   if (known.status === 'rescinded') return rescinded(context, known);
+  // What is dated after an end speaks of the next stretch of work, so an end in the past takes nothing else with it.
+  if (row.lastWorkingDay && row.lastWorkingDay < today && known.status !== 'pre-hire')
+    return { records: [...startCorrection(context, known), ...endDifference(context, known)] };
   const records = [
     ...(known.status === 'pre-hire' ? beforeTheStart(context, known) : inForce(context, known)),
     ...endDifference(context, known),
@@ -70,10 +73,16 @@ function afterTheEnd(context: Context, known: KnownEmployment): RowDifference {
   if (endedOn !== undefined && row.startOn > endedOn) return { records: newSpell(context) };
   if (row.lastWorkingDay || row.standing === 'ended') {
     // An end that is moved to today or later makes the employment live again.
-    const isAlive = row.lastWorkingDay != null && row.lastWorkingDay >= context.today;
+    const isAlive = (row.lastWorkingDay ?? '') >= context.today;
     const end = endDifference(context, known);
     if (!isAlive) return { records: [...startCorrection(context, known), ...end] };
-    return { records: [...end, ...inForce(context, known), ...leaveDifference(context, known)] };
+    const { zone, worker, endOn, manager, attributes } = row;
+    // Changes behind the former end were hidden and would come back with it: everything is stated anew.
+    const everything = { zone, worker, endOn, manager, attributes };
+    const change = changeRecord(context, known, laterOf(context.today, row.startOn), everything);
+    return {
+      records: [...startCorrection(context, known), ...end, change, ...leaveDifference(context, known)],
+    };
   }
   if (known.end === undefined && known.contractEnd !== endedOn)
     return { records: [], warning: 'the employment was ended by someone else than this source' };
@@ -108,7 +117,7 @@ function startCorrection(context: Context, known: KnownEmployment): HrRecordInpu
   const { row } = context;
   if (row.startOn === known.startOn) return [];
   const { kind, ...hire } = known.hire.statement;
-  return [complete(context, { kind, eventId: known.hire.eventId, ...hire, startOn: row.startOn } as Body)];
+  return [complete(context, { kind, eventId: known.hire.eventId, ...hire, startOn: row.startOn })];
 }
 
 function inForce(context: Context, known: KnownEmployment): HrRecordInput[] {
@@ -122,8 +131,9 @@ function inForce(context: Context, known: KnownEmployment): HrRecordInput[] {
 
 /** The ledger's version is part of the id: the same change after another one in between is a new event, a repeat of an import is not. */
 function changeRecord(context: Context, known: KnownEmployment, effectiveOn: LocalDate, change: Change): HrRecordInput {
-  const id = eventId(context, 'change', [effectiveOn, known.ledgerVersion, change as Json]);
-  return complete(context, { kind: 'change', eventId: id, effectiveOn, ...change });
+  const id = eventId(context, 'change', [effectiveOn, known.ledgerVersion, { ...change }]);
+  const stated = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
+  return complete(context, { kind: 'change', eventId: id, effectiveOn, ...stated });
 }
 
 /** What is known with the stated changes up to a date applied: a change announced before is not announced again. */
@@ -146,8 +156,8 @@ function atDate(known: KnownEmployment, date: LocalDate): KnownEmployment {
 interface Change {
   readonly zone?: string;
   readonly worker?: 'employee' | 'contractor';
-  readonly endOn?: LocalDate | null;
-  readonly manager?: string | null;
+  readonly endOn?: LocalDate | null | undefined;
+  readonly manager?: string | null | undefined;
   readonly attributes?: Attributes;
 }
 
@@ -186,26 +196,36 @@ function endDifference(context: Context, known: KnownEmployment): HrRecordInput[
   }
   // The column is there and empty, and the end lies ahead: HR took it back. An end that has passed is never taken back by a file.
   if (row.lastWorkingDay === null && end !== undefined && known.status !== 'ended')
-    return [
-      complete(context, {
-        kind: 'withdraw',
-        eventId: eventId(context, 'withdraw', [end.eventId, version]),
-        corrects: end.eventId,
-      }),
-    ];
+    return [withdrawal(context, end.eventId)];
   return [];
 }
 
 function leaveDifference(context: Context, known: KnownEmployment): HrRecordInput[] {
   const { row, today, version } = context;
-  const ahead = (row.leaveFrom ?? '') > today;
-  if (row.standing === 'leave' || ahead) {
-    if (known.status === 'suspended' || (known.leave !== undefined && known.leave.startOn === row.leaveFrom)) return [];
-    return [leaveRecord(context, row.leaveFrom ?? laterOf(today, known.startOn))];
+  const { leave } = known;
+  if (row.standing === 'leave' || (row.leaveFrom ?? '') > today) {
+    const isOpen = leave !== undefined && leave.returned === undefined;
+    const startOn = row.leaveFrom ?? (isOpen ? leave.startOn : laterOf(today, row.startOn));
+    // A return that lies in the leave which is stated now was a mistake of an earlier file.
+    const undone =
+      leave?.returned !== undefined && leave.returned.on >= startOn
+        ? [withdrawal(context, leave.returned.eventId)]
+        : [];
+    const goesOn = isOpen || undone.length > 0;
+    if (goesOn && leave?.startOn === startOn) return undone;
+    return [...undone, leaveRecord(context, startOn, goesOn ? leave?.eventId : undefined)];
   }
-  if (row.standing === 'employed' && known.status === 'suspended')
+  if (row.standing !== 'employed' || leave === undefined || leave.returned !== undefined) return [];
+  if (leave.startOn <= today)
     return [complete(context, { kind: 'return', eventId: eventId(context, 'return', [today, version]), on: today })];
-  return [];
+  // Announced, and taken back before it began.
+  const isTakenBack = row.leaveFrom === null && leave.startOn > today;
+  return isTakenBack ? [withdrawal(context, leave.eventId)] : [];
+}
+
+function withdrawal(context: Context, corrects: string): HrRecordInput {
+  const id = eventId(context, 'withdraw', [corrects, context.version]);
+  return complete(context, { kind: 'withdraw', eventId: id, corrects });
 }
 
 function hireRecord(context: Context, id: string, known?: KnownEmployment): HrRecordInput {
@@ -238,11 +258,11 @@ function endRecord(context: Context, id: string, known?: KnownEmployment['end'])
   });
 }
 
-function leaveRecord(context: Context, startOn: LocalDate): HrRecordInput {
+function leaveRecord(context: Context, startOn: LocalDate, id?: string): HrRecordInput {
   const { row } = context;
   return complete(context, {
     kind: 'leave',
-    eventId: eventId(context, 'leave', [startOn, context.version]),
+    eventId: id ?? eventId(context, 'leave', [startOn, context.version]),
     startOn,
     ...(row.leaveUntil && row.leaveUntil >= startOn ? { expectedEndOn: row.leaveUntil } : {}),
   });
