@@ -23,8 +23,11 @@ const REFUSALS: ReadonlySet<string> = new Set<Refusal>([
 ]);
 
 /** The messages to workflows over a Temporal client. Every call has a deadline; a call that is repeated has the same effect once. */
-export function createTemporalLifecycle(client: Client): Lifecycle {
-  const within = <T>(call: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + DEADLINE_MS, call);
+export function createTemporalLifecycle(
+  client: Client,
+  { deadlineMs = DEADLINE_MS }: { readonly deadlineMs?: number } = {},
+): Lifecycle {
+  const within = <T>(call: () => Promise<T>): Promise<T> => client.withDeadline(Date.now() + deadlineMs, call);
   return {
     async ledgerChanged(identityId, change) {
       const input: IdentityInput = { identityId };

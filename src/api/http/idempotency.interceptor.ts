@@ -10,12 +10,16 @@ import { routeFor } from './routes.js';
 const KEY = /^[\x21-\x7e]{1,200}$/;
 /** A request that has been running for longer than this died with its process; its key may be used again. */
 const STALE_MS = 60_000;
+const KEPT_MS = 24 * 3_600_000;
+const SWEEP_MS = 3_600_000;
 
 /**
  * Idempotency-Key: the same key with the same request gets the stored answer, with another request a 422, while the first one runs a 409. Answers from
  * 500 on are not kept, so that the request can be repeated. Only for routes whose answers hold no secret.
  */
 export class IdempotencyInterceptor implements NestInterceptor {
+  #sweptAt = 0;
+
   constructor(private readonly deps: Pick<ApiDeps, 'db' | 'keys'>) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -54,6 +58,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
   /** Undefined when this request is the first one; else what the first one got. */
   async #claim(claim: Claim): Promise<{ readonly status: number; readonly response: unknown } | undefined> {
     const { db } = this.deps;
+    await this.#sweep();
     const stale = new Date(Date.now() - STALE_MS).toISOString();
     await db
       .deleteFrom('idempotency')
@@ -80,6 +85,17 @@ export class IdempotencyInterceptor implements NestInterceptor {
     if (row === undefined || row.status === null)
       throw new ApiProblem(409, 'request-in-progress', 'The first request with this Idempotency-Key is still running.');
     return { status: row.status, response: row.response };
+  }
+
+  /** Stored answers live for a day. */
+  async #sweep(): Promise<void> {
+    if (Date.now() - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = Date.now();
+    const old = new Date(Date.now() - KEPT_MS).toISOString();
+    await this.deps.db
+      .deleteFrom('idempotency')
+      .where('created_at', '<', old as never)
+      .execute();
   }
 
   async #keep(claim: Claim, status: number, response: unknown): Promise<void> {
