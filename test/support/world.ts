@@ -1,10 +1,12 @@
 /** A whole Tenure for one test file: real Postgres, real Temporal, real targets, workers in this process; only the HTTP door is left out. */
 import { Client, Connection } from '@temporalio/client';
+import type { LogEntry } from '@temporalio/worker';
 import { DefaultLogger, NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { Logger } from 'pino';
 import { Dispatcher } from '../../src/api/dispatch/dispatcher.js';
 import { createTemporalLifecycle } from '../../src/api/dispatch/temporal-lifecycle.js';
 import type { Lifecycle } from '../../src/api/dispatch/lifecycle.js';
@@ -35,6 +37,8 @@ export interface World {
   readonly deps: ReturnType<typeof composeDeps>;
   readonly client: Client;
   readonly namespace: string;
+  /** Of the Temporal server. */
+  readonly address: string;
   readonly directory: ScimTarget;
   readonly wiki: ScimTarget;
   readonly erp: Erp;
@@ -56,6 +60,10 @@ export interface WorldOptions {
   readonly policy?: (files: PolicyFiles) => PolicyFiles;
   readonly registry?: ConnectorRegistry;
   readonly withWorkers?: boolean;
+  /** For what the workers and the dispatcher log; silent without it. */
+  readonly logger?: Logger;
+  /** Gets what the Temporal SDK logs; without it only errors are shown. */
+  readonly sdkLog?: (entry: LogEntry) => void;
 }
 
 let isRuntimeInstalled = false;
@@ -65,7 +73,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     isRuntimeInstalled = true;
     Runtime.install({
       shutdownSignals: [],
-      logger: new DefaultLogger('ERROR'),
+      logger: options.sdkLog === undefined ? new DefaultLogger('ERROR') : new DefaultLogger('DEBUG', options.sdkLog),
       telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
     });
   }
@@ -88,7 +96,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     roles: erpRoles,
     canaryLogin: canary,
   });
-  const logger = pino({ level: process.env['TENURE_TEST_LOG'] ?? 'silent' });
+  const logger = options.logger ?? pino({ level: process.env['TENURE_TEST_LOG'] ?? 'silent' });
   const deps = composeDeps({
     databaseUrl: database.app,
     masterKey: randomBytes(32).toString('base64'),
@@ -120,6 +128,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     deps,
     client,
     namespace: namespace.namespace,
+    address: namespace.address,
     directory,
     wiki,
     erp,
