@@ -1,27 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { Connector, ConnectorOperation } from '../connectors/connector.js';
+import type { Connector } from '../connectors/connector.js';
 import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug } from '../domain/process/ids.js';
 import type { OperationKind } from '../domain/process/kinds.js';
+import { operationKinds } from '../planning/capabilities.js';
 import type { CapabilityMap } from '../planning/plan-service.js';
 import type { ConnectorPool } from './deps.js';
-
-/** Which connector operation stands behind which operation of a plan. `manual` is a person's. */
-export const CONNECTOR_OPERATION: Readonly<Record<Exclude<OperationKind, 'manual'>, ConnectorOperation>> = {
-  create: 'create',
-  update: 'update',
-  rename: 'update',
-  enable: 'enable',
-  disable: 'disable',
-  seal: 'seal',
-  'revoke-sessions': 'revokeSessions',
-  'hand-over-credential': 'setSecret',
-  'add-entitlement': 'addMember',
-  'remove-entitlement': 'removeMember',
-  archive: 'archive',
-  delete: 'delete',
-};
 
 /** Opens connectors on first use and keeps them as long as the application's configuration stays the same. */
 export function createConnectorPool(registry: ConnectorRegistry, deps: ConnectorDeps): ConnectorPool {
@@ -53,12 +38,18 @@ function kindsOf(
   policy: CompiledPolicy,
 ): readonly OperationKind[] {
   if (application.mode === 'manual') return [];
-  const capabilities = pool.connectorFor(application, policy).capabilities();
-  const operations = new Set(capabilities.objectClasses.account.operations);
-  const kinds = Object.entries(CONNECTOR_OPERATION) as [OperationKind, ConnectorOperation][];
-  return kinds
-    .filter(([kind, operation]) => operations.has(operation) && (kind !== 'rename' || capabilities.rename))
-    .map(([kind]) => kind);
+  const capabilities = opened(pool, application, policy)?.capabilities();
+  if (capabilities === undefined) return [];
+  return operationKinds(capabilities);
+}
+
+/** One application with a wrong setting or a missing secret must not stop the plans of everybody. */
+function opened(pool: ConnectorPool, application: ApplicationPolicy, policy: CompiledPolicy): Connector | undefined {
+  try {
+    return pool.connectorFor(application, policy);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Finds an application of a policy; undefined when the policy no longer has it. */

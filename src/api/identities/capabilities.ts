@@ -1,25 +1,10 @@
-import type { ConnectorOperation } from '../../connectors/connector.js';
 import type { ConnectorRegistry } from '../../connectors/registry.js';
 import { Secret } from '../../connectors/secret.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
 import type { OperationKind } from '../../domain/process/kinds.js';
+import { operationKinds } from '../../planning/capabilities.js';
 import type { CapabilityMap } from '../../planning/plan-service.js';
 
-/** MAINTENANCE: as in src/activities/connector-pool.ts, which the API may not import. */
-const CONNECTOR_OPERATION: Readonly<Record<Exclude<OperationKind, 'manual'>, ConnectorOperation>> = {
-  create: 'create',
-  update: 'update',
-  rename: 'update',
-  enable: 'enable',
-  disable: 'disable',
-  seal: 'seal',
-  'revoke-sessions': 'revokeSessions',
-  'hand-over-credential': 'setSecret',
-  'add-entitlement': 'addMember',
-  'remove-entitlement': 'removeMember',
-  archive: 'archive',
-  delete: 'delete',
-};
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
@@ -38,12 +23,7 @@ async function kindsOf(registry: ConnectorRegistry, application: ApplicationPoli
   const deps = { secrets: () => new Secret('never-used'), logger: SILENT };
   const connector = registry.create(application.connector, application.slug, application.config, deps);
   try {
-    const capabilities = connector.capabilities();
-    const operations = new Set(capabilities.objectClasses.account.operations);
-    const kinds = Object.entries(CONNECTOR_OPERATION) as [OperationKind, ConnectorOperation][];
-    return kinds
-      .filter(([kind, operation]) => operations.has(operation) && (kind !== 'rename' || capabilities.rename))
-      .map(([kind]) => kind);
+    return operationKinds(connector.capabilities());
   } finally {
     await connector.close();
   }
