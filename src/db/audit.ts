@@ -23,33 +23,47 @@ const GENESIS = Buffer.alloc(32);
  * append, holds sequence and hash outside the chain, so that a cut-off tail shows. The hash covers ciphertext, so erasure breaks nothing.
  */
 export async function appendAudit(trx: Queryable, keys: KeyRing, entry: AuditEntry): Promise<void> {
-  const body = await keys.encryptFor(trx, entry.identityId, 'audit', entry.body);
+  await appendAudits(trx, keys, entry.identityId, [entry]);
+}
+
+/** The same with several records of one identity, in the order given: one lock and two statements, however many they are. */
+export async function appendAudits(
+  trx: Queryable,
+  keys: KeyRing,
+  identityId: IdentityId,
+  entries: readonly Omit<AuditEntry, 'identityId'>[],
+): Promise<void> {
+  if (entries.length === 0) return;
+  const bodies = await Promise.all(entries.map((entry) => keys.encryptFor(trx, identityId, 'audit', entry.body)));
+  let { seq, hash } = await lockHead(trx, identityId);
+  const rows: AuditTable[] = [];
+  for (const [index, { at, actor, action }] of entries.entries()) {
+    const body = bodies[index] ?? Buffer.alloc(0);
+    const row = { identity_id: identityId, seq: seq + 1, at, actor, action, body, prev_hash: hash };
+    seq = row.seq;
+    hash = hashOf(row);
+    rows.push({ ...row, hash });
+  }
   await trx
-    .insertInto('audit_head')
-    .values({ identity_id: entry.identityId, seq: 0, hash: GENESIS })
-    .onConflict((conflict) => conflict.column('identity_id').doNothing())
-    .execute();
-  const head = await trx
-    .selectFrom('audit_head')
-    .select(['seq', 'hash'])
-    .where('identity_id', '=', entry.identityId)
-    .forUpdate()
-    .executeTakeFirstOrThrow();
-  const row = {
-    identity_id: entry.identityId,
-    seq: head.seq + 1,
-    at: entry.at,
-    actor: entry.actor,
-    action: entry.action,
-    body,
-    prev_hash: head.hash,
-  };
-  const hash = hashOf(row);
-  await trx
+    .with('head', (cte) =>
+      cte.updateTable('audit_head').set({ seq, hash }).where('identity_id', '=', identityId).returning('identity_id'),
+    )
     .insertInto('audit')
-    .values({ ...row, hash })
+    .values(rows)
     .execute();
-  await trx.updateTable('audit_head').set({ seq: row.seq, hash }).where('identity_id', '=', entry.identityId).execute();
+}
+
+/** Locks the head of a chain until the transaction ends, and makes it where there is none. */
+async function lockHead(
+  trx: Queryable,
+  identityId: IdentityId,
+): Promise<{ readonly seq: number; readonly hash: Buffer }> {
+  return trx
+    .insertInto('audit_head')
+    .values({ identity_id: identityId, seq: 0, hash: GENESIS })
+    .onConflict((conflict) => conflict.column('identity_id').doUpdateSet((eb) => ({ seq: eb.ref('audit_head.seq') })))
+    .returning(['seq', 'hash'])
+    .executeTakeFirstOrThrow();
 }
 
 /** One break of a chain: which identity, at which sequence, and what is wrong. */
