@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import type { Transaction } from 'kysely';
 import pg from 'pg';
+import { preparing } from './prepared.js';
 import type { Schema } from './schema.js';
 
 export type Database = Kysely<Schema>;
@@ -22,7 +23,7 @@ export function openDatabase(url: string, options: { readonly max?: number; read
   });
   // An idle connection that the server closed (restart, failover) must not end the process; the next query reconnects.
   pool.on('error', () => undefined);
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 
 function typeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
