@@ -23,6 +23,8 @@ export function openDatabase(url: string, options: { readonly max?: number; read
   });
   // An idle connection that the server closed (restart, failover) must not end the process; the next query reconnects.
   pool.on('error', () => undefined);
+  // One in use tells its query; the event that comes with it would end the process, too.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 

@@ -73,6 +73,9 @@ describe(`kill -9 in mid-story (seed ${SEED})`, () => {
       for (const kill of kills) run = await strike(home, run, kill);
       await run.says('Tenure is up', 300_000);
       expect(run.output).toContain('Everything due now is done and proven');
+      // Nobody else dies of it.
+      const killed = kills.filter(({ victim }) => victim !== 'supervisor' && victim !== 'everything');
+      expect(run.output.match(/ended unexpectedly/g) ?? []).toHaveLength(killed.length);
       const seen = await peek(await home.info());
       expect(seen.directory).toEqual(expectedDirectory);
       expect(seen.erp).toEqual(expectedErp);

@@ -16,8 +16,7 @@ export async function ensureDatabase(
   database: string,
   setup: (client: pg.Client) => Promise<void>,
 ): Promise<string> {
-  const admin = new pg.Client({ connectionString: adminUrl });
-  await admin.connect();
+  const admin = await connect(adminUrl);
   try {
     await admin.query('select pg_advisory_lock($1)', [setupLock]);
     const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [database]);
@@ -25,8 +24,7 @@ export async function ensureDatabase(
       await admin.query(`create database ${pg.escapeIdentifier(database)}`);
     }
     const url = databaseUrl(adminUrl, database);
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
+    const client = await connect(url);
     try {
       await setup(client);
     } finally {
@@ -36,4 +34,12 @@ export async function ensureDatabase(
   } finally {
     await admin.end();
   }
+}
+
+/** A connection that the caller ends. One that dies tells its query; the event that comes with it must not end the process. */
+export async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { databaseUrl, ensureDatabase } from './database.js';
+import { connect, databaseUrl, ensureDatabase } from './database.js';
 import type { EffectQuery, TargetEffect } from './effects.js';
 
 export const erpServiceRole = 'erp_service';
@@ -146,8 +146,7 @@ async function ensureCanary(client: pg.Client, login: string): Promise<void> {
 
 /** The effects counted at the ERP itself, oldest first. */
 export async function readErpEffects(ownerUrl: string, query: EffectQuery = {}): Promise<readonly TargetEffect[]> {
-  const client = new pg.Client({ connectionString: ownerUrl });
-  await client.connect();
+  const client = await connect(ownerUrl);
   try {
     const { rows } = await client.query<{
       sequence: string;

@@ -94,7 +94,9 @@ export class ScimStore {
       );
     });
     const pool = new pg.Pool({ connectionString: url, max: 8, application_name: 'sandbox-scim' });
+    // A connection that dies, idle or in use, tells its query; without listeners it would also end the process.
     pool.on('error', () => undefined);
+    pool.on('connect', (client) => client.on('error', () => undefined));
     return new ScimStore(pool);
   }
 
