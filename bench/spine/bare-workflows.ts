@@ -15,6 +15,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ChildWorkflowHandle } from '@temporalio/workflow';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
 import type { BareActivities } from './bare-worker.js';
 import type { Step } from './shape.js';
@@ -61,6 +62,7 @@ export async function bareChild(input: BareInput): Promise<void> {
 }
 
 async function play(script: readonly Step[], child: readonly Step[]): Promise<void> {
+  let isChildOver = false;
   let arrived = 0;
   let consumed = 0;
   setHandler(bareSignal, () => {
@@ -75,7 +77,9 @@ async function play(script: readonly Step[], child: readonly Step[]): Promise<vo
         await regular({ now: new Date().toISOString() });
         break;
       case 'child':
-        await bear(child);
+        void (await bear(child)).result().then(() => {
+          isChildOver = true;
+        });
         break;
       case 'signal':
         await tellParent();
@@ -89,12 +93,15 @@ async function play(script: readonly Step[], child: readonly Step[]): Promise<vo
       case 'await-signal':
         consumed += 1;
         await condition(() => arrived >= consumed);
+        break;
+      case 'await-child':
+        await condition(() => isChildOver);
     }
   }
 }
 
-async function bear(script: readonly Step[]): Promise<void> {
-  await startChild(bareChild, {
+function bear(script: readonly Step[]): Promise<ChildWorkflowHandle<typeof bareChild>> {
+  return startChild(bareChild, {
     workflowId: `${workflowInfo().workflowId}/child`,
     args: [{ parent: [], child: script }],
     parentClosePolicy: ParentClosePolicy.ABANDON,

@@ -5,9 +5,9 @@ import type { Door } from './door.js';
 import type { History, HistoryEvent } from './shape.js';
 
 /**
- * Puts the instants of visits on the wall's clock. A visit's clock starts at the workflow's `now` when its sweep was scheduled, so that skipped time is told
- * truly; on a machine without skipped time it therefore lags by the way from the workflow to the activity. The history knows both instants: the `now` in the
- * activity's input, and the server's own clock when the activity started.
+ * Puts the instants of visits on the wall's clock. A visit's clock goes on from the workflow's `now` at which it asked for the sweep, so that skipped time is
+ * told truly; without skipped time it therefore lags by what passed between that `now` (the start of the workflow task) and the instant at which the server
+ * took the sweep. The history knows both: the `now` in the activity's input, and the server's clock when it was scheduled.
  */
 export class Clocks {
   /** Corrections made, in milliseconds. */
@@ -103,19 +103,15 @@ function anyOf(people: readonly IdentityId[]) {
   return sql<IdentityId>`any(${[...people]}::uuid[])`;
 }
 
-/** Per visit of a history's sweeps, how far the activity's start lies behind the `now` it was given. */
+/** Per visit of a history's sweeps, how far the instant at which the sweep was scheduled lies behind the `now` it was given. */
 function lagsIn(history: History): readonly (readonly [string, number])[] {
-  const events = history.events ?? [];
-  return events.flatMap((event) => {
+  return (history.events ?? []).flatMap((event) => {
     const scheduled = event.activityTaskScheduledEventAttributes;
     if (scheduled?.activityType?.name !== 'runSweep') return [];
     const data = scheduled.input?.payloads?.[0]?.data;
-    const started = events.find(
-      (one) => String(one.activityTaskStartedEventAttributes?.scheduledEventId ?? '') === String(event.eventId),
-    );
-    if (data === undefined || data === null || started === undefined) return [];
+    if (data === undefined || data === null) return [];
     const input = JSON.parse(Buffer.from(data).toString()) as { visitIds: readonly string[]; now: string };
-    const lagMs = wallOf(started) - Date.parse(input.now);
+    const lagMs = wallOf(event) - Date.parse(input.now);
     return input.visitIds.map((visitId) => [visitId, lagMs] as const);
   });
 }

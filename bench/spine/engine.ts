@@ -48,8 +48,10 @@ export async function measureEngine(
     'engine',
     writeEnginePolicy(join(stack.home, 'policy-engine'), APPLICATIONS),
   );
-  const worker = await stack.startChild('engine-worker', 'bench/spine/noop-worker.js', tenancy.env);
-  const bareWorker = await stack.startChild('bare-worker', 'bench/spine/bare-worker.js', tenancy.env);
+  const [worker, bareWorker] = await Promise.all([
+    stack.startChild('engine-worker', 'bench/spine/noop-worker.js', tenancy.env),
+    stack.startChild('bare-worker', 'bench/spine/bare-worker.js', tenancy.env),
+  ]);
   const door = openDoor(tenancy);
   const runs = new Runs(door, tenancy.ownerUrl, {
     worker: worker.mark.pid,

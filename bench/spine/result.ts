@@ -7,6 +7,7 @@ const cpu = z.record(z.string(), z.number());
 const shape = z.strictObject({
   events: count,
   workflowTasks: count,
+  failedWorkflowTasks: count,
   activities: count,
   localActivities: count,
   children: count,

@@ -5,14 +5,16 @@ export type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
 
 /**
  * One thing that a workflow asked of the engine, or waited for, in the order of its history. `timer` is a wait for the next signal with a deadline,
- * `await-signal` the signal that came.
+ * `await-signal` the signal that came, `await-child` the end of the child.
  */
-export type Step = 'local' | 'activity' | 'child' | 'signal' | 'upsert' | 'timer' | 'await-signal';
+export type Step = 'local' | 'activity' | 'child' | 'signal' | 'upsert' | 'timer' | 'await-signal' | 'await-child';
 
 /** What one workflow cost the engine, counted in its recorded history. */
 export interface Shape {
   readonly events: number;
   readonly workflowTasks: number;
+  /** Tried in vain and repeated: what arrived meanwhile made them worthless. */
+  readonly failedWorkflowTasks: number;
   readonly activities: number;
   readonly localActivities: number;
   readonly children: number;
@@ -29,10 +31,13 @@ const LOCAL_ACTIVITY_MARKER = 'core_local_activity';
 /** Counts what a history holds. */
 export function shapeOf(history: History): Shape {
   const events = history.events ?? [];
-  const count = (type: proto.temporal.api.enums.v1.EventType): number => events.filter((event) => event.eventType === type).length;
+  const count = (type: proto.temporal.api.enums.v1.EventType): number =>
+    events.filter((event) => event.eventType === type).length;
   return {
     events: events.length,
     workflowTasks: count(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED),
+    failedWorkflowTasks:
+      count(EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED) + count(EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT),
     activities: count(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED),
     localActivities: events.filter(isLocalActivity).length,
     children: count(EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED),
@@ -73,6 +78,8 @@ function stepOf(event: HistoryEvent): Step | undefined {
       return 'timer';
     case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
       return 'await-signal';
+    case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+      return 'await-child';
     default:
       return undefined;
   }

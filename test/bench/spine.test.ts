@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import proto from '@temporalio/proto';
+import { spawn } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { resultSchema } from '../../bench/spine/result.js';
+import { differences, scriptOf, shapeOf } from '../../bench/spine/shape.js';
+import { median, percentile } from '../../bench/statistics.js';
+
+const program = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url));
+const results = fileURLToPath(new URL('../../bench/results/', import.meta.url));
+
+function bench(
+  ...args: string[]
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, NODE_OPTIONS: '' } });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
+  return new Promise((resolve) => child.once('exit', (code) => resolve({ code: code ?? 1, stdout, stderr })));
+}
+
+const homes = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('tenure-bench-'));
+
+describe('npm run bench -- spine', () => {
+  it('measures in small, prints one JSON document of the published form, and leaves nothing behind', async () => {
+    const before = new Set(homes());
+    const small = ['--people', '2', '--rounds', '1', '--idle-people', '1', '--concurrency', '2'];
+    const run = await bench('spine', ...small);
+    expect(run.stderr).toContain('engine: round 1 of 1');
+    expect(run.code).toBe(0);
+    const result = resultSchema.parse(JSON.parse(run.stdout));
+    expect(result.process).toMatchObject({ applications: 8, accounts: 8 });
+    // The bare workflows are what Tenure's own histories say, nothing less.
+    expect(differences(result.engine.shape.child, result.engine.bareShape.child)).toEqual([]);
+    expect(result.engine.bareShape.child.activities).toBeGreaterThan(0);
+    expect(result.engine.bareShape.child.localActivities).toBeGreaterThan(0);
+    expect(Object.keys(result.targets.tier1)).toEqual(['proven']);
+    expect(result.targets.joiners.idle.latencyMs.p50).toBeGreaterThan(0);
+    expect(result.targets.cuts.load.latencyMs.samples).toBe(2);
+    expect(homes().filter((name) => !before.has(name))).toEqual([]);
+  }, 180_000);
+
+  it('says what is wrong with its arguments', async () => {
+    expect(await bench('spine', '--people', 'many')).toMatchObject({ code: 1, stdout: '' });
+    expect((await bench('wheel')).stderr).toContain('npm run bench -- spine');
+    expect((await bench('--help')).stdout).toContain('--people N');
+  });
+
+  it('committed results have the published form, and a document without a part has not', () => {
+    const names = readdirSync(results).filter((name) => name.startsWith('spine-'));
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) {
+      const document = JSON.parse(readFileSync(`${results}${name}`, 'utf8')) as object;
+      expect(resultSchema.safeParse(document).error).toBeUndefined();
+      const { error } = resultSchema.safeParse({ ...document, engine: undefined });
+      expect(z.prettifyError(error!)).toContain('engine');
+    }
+  });
+});
+
+describe('the shape of a history', () => {
+  const { EventType } = proto.temporal.api.enums.v1;
+  const local = {
+    eventType: EventType.EVENT_TYPE_MARKER_RECORDED,
+    markerRecordedEventAttributes: { markerName: 'core_local_activity' },
+  };
+  const history = {
+    events: [
+      { eventType: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED },
+      local,
+      { eventType: EventType.EVENT_TYPE_MARKER_RECORDED, markerRecordedEventAttributes: { markerName: 'Version' } },
+      { eventType: EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED },
+      local,
+      { eventType: EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED },
+    ],
+  };
+
+  it('is counted from its events, and its script keeps their order', () => {
+    expect(shapeOf(history)).toMatchObject({ events: 6, localActivities: 2, activities: 1, signalsReceived: 1 });
+    expect(scriptOf(history)).toEqual(['local', 'activity', 'local', 'await-signal']);
+  });
+
+  it('differs when one activity is missing', () => {
+    const less = { events: history.events.slice(0, 3) };
+    expect(differences(shapeOf(history), shapeOf(history))).toEqual([]);
+    expect(differences(shapeOf(history), shapeOf(less))).toEqual([
+      'activities: 1 expected, 0 found',
+      'localActivities: 2 expected, 1 found',
+    ]);
+  });
+});
+
+describe('statistics', () => {
+  it('take the middle and the nearest rank', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    expect(percentile([5, 1, 4, 2, 3], 0.5)).toBe(3);
+    expect(percentile([1, 2], 0.99)).toBe(2);
+  });
+});
