@@ -7,11 +7,31 @@ type Bookkeeping = Omit<
   'runSweep' | 'runSingleVisit' | 'recoverLostWrites' | 'linkJitAccount' | 'wakeIdentities'
 >;
 
-/** Bookkeeping in our own database: short, idempotent, repeated for as long as the database is away. */
-export const bookkeeping = proxyLocalActivities<Bookkeeping>({
+const local = proxyLocalActivities<Bookkeeping>({
   startToCloseTimeout: '10s',
   retry: { initialInterval: '200ms', maximumInterval: '10s' },
 });
+
+/**
+ * Bookkeeping in our own database: short, idempotent, repeated for as long as the database is away. One call at a time per workflow: two local activities that
+ * end in one workflow task may reach the workflow together, and one after the other when its history is replayed; what follows them would then come in
+ * another order, and the workflow would be stuck (found by test/replay).
+ */
+export const bookkeeping: Bookkeeping = new Proxy(local, {
+  get: (target, name) => {
+    const activity = Reflect.get(target, name) as (input: unknown) => Promise<unknown>;
+    return (input: unknown) => inTurn(() => activity(input));
+  },
+});
+
+// Module state belongs to one workflow: the SDK gives each execution its own modules.
+let turns: Promise<unknown> = Promise.resolve();
+
+function inTurn<R>(call: () => Promise<R>): Promise<R> {
+  const result = turns.then(call);
+  turns = result.catch(() => undefined);
+  return result;
+}
 
 const HEARTBEAT = '15s';
 
