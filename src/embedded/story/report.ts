@@ -43,8 +43,20 @@ function rowOf({ view, evidence, wrong }: Told, now: string): string[] {
 }
 
 function happening(one: ProcessView): string {
-  const state = one.state === 'running' ? 'waits' : one.state === 'tail' ? 'access cut' : (one.outcome ?? one.state);
-  return `${one.kind}: ${state}`;
+  return `${one.kind}: ${wordFor(one)}`;
+}
+
+function wordFor(one: ProcessView): string {
+  switch (one.state) {
+    case 'running':
+      return 'waits';
+    case 'tail':
+      return 'access cut';
+    case 'cancelled':
+      return `cancelled (${one.outcome ?? ''})`;
+    default:
+      return one.outcome ?? one.state;
+  }
 }
 
 function accountsOf(view: IdentityView): readonly string[] {

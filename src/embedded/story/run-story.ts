@@ -178,6 +178,8 @@ function sayWhere(run: RunInfo, say: (line: string) => void): void {
   say('Try, in another terminal while this one is up:');
   say('  npx tenure people                    who is there');
   say('  npx tenure timeline Geese            what happened to one of them, with every proof');
+  say('  npx tenure why --person Geese --application erp');
+  say('                                       why there is access, by rule and fact');
   say('  npx tenure preview --person Geese    what would be done now');
   say('  npx tenure cut Justesen              take all access away at once');
   say('  npx tenure audit verify              check the hash chains');
