@@ -34,8 +34,22 @@ async function signIn(visit: VisitContext): Promise<SignInAnswer['answer']> {
   const { canaryLogin } = visit.application;
   if (canaryLogin === undefined || visit.connector.probeSignIn === undefined) return 'unknown';
   const secret = await ensureCanary(visit, canaryLogin);
+  const answer = await tryIn(visit, canaryLogin, secret);
+  // A canary that lost its secret (a write that the target did not carry out, a restored backup) would leave every later cut unproven.
+  if (answer !== 'wrong-secret') return answer;
+  await setCanarySecret(visit, canaryLogin, secret);
+  return tryIn(visit, canaryLogin, secret);
+}
+
+async function tryIn(visit: VisitContext, login: string, secret: Secret): Promise<SignInAnswer['answer']> {
   const ctx = operationContext(visit, `canary/${visit.row.application}/probe`, false);
-  return (await visit.connector.probeSignIn(canaryLogin, secret, ctx)).answer;
+  return (await visit.connector.probeSignIn?.(login, secret, ctx))?.answer ?? 'unknown';
+}
+
+async function setCanarySecret(visit: VisitContext, login: string, secret: Secret): Promise<void> {
+  const key = `canary/${visit.row.application}/secret`;
+  const [found] = await visit.connector.find({ attribute: 'login', value: login }, operationContext(visit, key, false));
+  if (found !== undefined) await visit.connector.setSecret?.(found.ref, secret, operationContext(visit, key, false));
 }
 
 /** The canary's secret, after making sure the account stands with it. One worker at a time makes it; the others wait for the lock. */

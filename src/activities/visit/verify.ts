@@ -47,7 +47,7 @@ async function verifyState(
   const readable = operations.filter((one) => one.kind !== 'revoke-sessions' && one.kind !== 'hand-over-credential');
   if (readable.length === 0) return [];
   const ctx = operationContext(visit, `${visit.row.visit_id}/verify`, false);
-  const verification = await visit.connector.verify(expectedState(visit, readable, account), ctx);
+  const verification = await visit.connector.verify(await expectedState(visit, readable, account), ctx);
   return readable.map((operation) => ({
     operationKey: operation.key,
     check: operation.kind === 'delete' ? 'absence' : 'state',
@@ -58,7 +58,11 @@ async function verifyState(
 }
 
 /** What the account should look like after all operations of the visit. */
-function expectedState(visit: VisitContext, operations: readonly Operation[], account: AccountRow): ExpectedState {
+async function expectedState(
+  visit: VisitContext,
+  operations: readonly Operation[],
+  account: AccountRow,
+): Promise<ExpectedState> {
   const attributes: Readonly<Record<string, AttributeValue>> = Object.fromEntries(
     operations.flatMap((one) =>
       one.kind === 'create' || one.kind === 'update' ? Object.entries(one.attributes ?? {}) : [],
@@ -76,14 +80,24 @@ function expectedState(visit: VisitContext, operations: readonly Operation[], ac
     ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
     entitlementsPresent: named('add-entitlement'),
     entitlementsAbsent: named('remove-entitlement'),
-    settling: isSettling(visit),
+    settling: await isSettling(visit),
   };
 }
 
-/** Whether a read may still lag behind this visit's last write. */
-export function isSettling(visit: VisitContext): boolean {
-  if (visit.row.wrote_at === null) return visit.application.settleMs > 0;
-  return Date.parse(visit.clock()) - Date.parse(visit.row.wrote_at) < visit.application.settleMs;
+/**
+ * Whether a read may still lag behind the last write to this person's account. Read anew each time: the visit itself may have written since it was loaded, and
+ * where nothing was written there is nothing to wait for.
+ */
+export async function isSettling(visit: VisitContext): Promise<boolean> {
+  if (visit.application.settleMs === 0) return false;
+  const row = await visit.deps.db
+    .selectFrom('visit')
+    .select((eb) => eb.fn.max('wrote_at').as('wroteAt'))
+    .where('identity_id', '=', visit.row.identity_id)
+    .where('application', '=', visit.row.application)
+    .executeTakeFirst();
+  const wroteAt = row?.wroteAt ?? null;
+  return wroteAt !== null && Date.parse(visit.clock()) - Date.parse(wroteAt) < visit.application.settleMs;
 }
 
 function verdictOf(operation: Operation, verification: Verification): { verdict: Verdict; code: string } {

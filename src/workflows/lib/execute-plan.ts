@@ -1,4 +1,4 @@
-import { condition, isCancellation, uuid4 } from '@temporalio/workflow';
+import { condition, isCancellation, sleep, uuid4 } from '@temporalio/workflow';
 import type { PlanId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
@@ -139,10 +139,13 @@ class PlanExecution {
     this.#followed.delete(outcome.visitId);
   }
 
-  async #alone(outcome: VisitOutcome): Promise<VisitOutcome> {
+  async #alone(outcome: Extract<VisitOutcome, { kind: 'later' }>): Promise<VisitOutcome> {
     const id = { visitId: outcome.visitId, application: outcome.application };
+    const patienceMs = this.run.schedule.visitPatienceMs;
+    // The target's own word (Retry-After) holds for the first try alone as for all later ones; its queue gets no task before.
+    const waitMs = Math.min(outcome.retryAfterMs, patienceMs);
+    if (waitMs > 0) await sleep(waitMs, { summary: `${outcome.application} again: ${outcome.code}` });
     try {
-      const patienceMs = this.run.schedule.visitPatienceMs;
       const visits = singleVisits(outcome.application, patienceMs, this.#isCut);
       return await visits.runSingleVisit({ visitId: outcome.visitId, now: now() });
     } catch (error) {

@@ -13,8 +13,10 @@ export type PersonFault =
   | { readonly kind: 'hang-writes'; readonly nth: number }
   /** The target acts on the write number `nth` and the next `count - 1`, and the connection is cut instead of an answer. */
   | { readonly kind: 'lose-answers'; readonly nth: number; readonly count: number }
-  /** Everything is answered 503 until released. */
-  | { readonly kind: 'refuse' };
+  /** Everything is answered with this status (503 when absent) until released; `retryAfter` makes the header of each answer. */
+  | { readonly kind: 'refuse'; readonly status?: number; readonly retryAfter?: () => string }
+  /** A user is shown, or not shown, as before the last write for that long. */
+  | { readonly kind: 'lagging-reads'; readonly ms: number };
 
 export interface FaultyProxy {
   readonly url: string;
@@ -27,6 +29,8 @@ export interface FaultyProxy {
   asked(loginStart: string, nth: number, quietMs: number): Promise<void>;
   /** How often each kind of fault was felt: a fault that never happened proves nothing. */
   felt(): Readonly<Record<string, number>>;
+  /** When the person's requests were refused, in milliseconds of this machine's clock. */
+  refusals(loginStart: string): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -52,6 +56,8 @@ export async function startFaultyProxy(): Promise<FaultyProxy> {
   const writes = new Map<string, number>();
   const requests = new Map<string, number>();
   const felt: Record<string, number> = {};
+  const former = new Map<string, { readonly until: number; readonly answer: Answer }>();
+  const refusals = new Map<string, readonly number[]>();
   let held: Held[] = [];
 
   const people = (): readonly string[] => [...faults.keys()];
@@ -68,6 +74,23 @@ export async function startFaultyProxy(): Promise<FaultyProxy> {
     const id = /"id":"([0-9a-f-]{36})"/.exec(answer.body.toString('utf8'))?.[1];
     if (person !== undefined && id !== undefined && call.method === 'POST') personOf.set(id, person);
     return answer;
+  };
+
+  /** Carries out a write and shows readers what was there before it for a while. */
+  const remember = async (
+    call: Call,
+    ms: number,
+    response: ServerResponse,
+    person: string | undefined,
+  ): Promise<void> => {
+    const read = { ...call, method: 'GET', body: Buffer.alloc(0), headers: withoutLength(call.headers) };
+    const isCreate = call.method === 'POST';
+    const before = isCreate ? NOT_FOUND : await send(target, read);
+    const given = await pass(call, person);
+    const id = /"id":"([0-9a-f-]{36})"/.exec(given.body.toString('utf8'))?.[1];
+    const path = isCreate ? `${call.path}/${id ?? ''}` : call.path;
+    former.set(path, { until: Date.now() + ms, answer: before });
+    answer(response, given);
   };
 
   const handle = async (call: Call, response: ServerResponse): Promise<void> => {
@@ -87,8 +110,22 @@ export async function startFaultyProxy(): Promise<FaultyProxy> {
         break;
       case 'refuse':
         feel('refuse');
-        response.writeHead(503).end();
+        refusals.set(person ?? '', [...(refusals.get(person ?? '') ?? []), Date.now()]);
+        response
+          .writeHead(fault.status ?? 503, fault.retryAfter === undefined ? {} : { 'retry-after': fault.retryAfter() })
+          .end();
         return;
+      case 'lagging-reads': {
+        const seen = isWrite ? undefined : former.get(call.path);
+        if (seen !== undefined && Date.now() < seen.until) {
+          feel('lagging-reads');
+          answer(response, seen.answer);
+          return;
+        }
+        if (isWrite) await remember(call, fault.ms, response, person);
+        if (isWrite) return;
+        break;
+      }
       case 'hang-writes':
         if (!isWrite || nth < fault.nth) break;
         feel('hang-writes');
@@ -146,6 +183,7 @@ export async function startFaultyProxy(): Promise<FaultyProxy> {
       for (const one of mine) await one.land().catch(() => undefined);
     },
     felt: () => felt,
+    refusals: (loginStart) => refusals.get(loginStart) ?? [],
     stop: async () => {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -157,6 +195,15 @@ interface Answer {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
+}
+
+const NOT_FOUND: Answer = { status: 404, headers: {}, body: Buffer.from('{"status":"404"}') };
+
+function withoutLength({
+  'content-length': _length,
+  ...headers
+}: IncomingMessage['headers']): IncomingMessage['headers'] {
+  return headers;
 }
 
 async function readCall(request: IncomingMessage): Promise<Call> {
