@@ -4,11 +4,12 @@ import type { Queryable } from '../db/database.js';
 import type { OperatorTaskTable } from '../db/schema.js';
 import type { Operation, PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
-import type { AccountId, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
+import type { AccountId, ApplicationSlug, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
 import { taskInstructions } from './instructions.js';
 import { TenureError } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
+import { BY_HAND } from './visit/by-hand.js';
 import { loadAccount, loadVisit } from './visit/load.js';
 import type { AccountRow, VisitContext } from './visit/load.js';
 import { settle } from './visit/record.js';
@@ -72,7 +73,7 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
         identity_id: input.identityId,
         process_id: input.processId,
         visit_id: input.visitId ?? null,
-        application: visit?.row.application ?? null,
+        application: visit?.row.application ?? (input.application === undefined ? null : brand(input.application)),
         kind: input.kind,
         code: input.code,
         attribute: null,
@@ -114,7 +115,18 @@ async function openTaskOf(db: Queryable, input: TaskRequest): Promise<string | u
     .where('process_id', '=', input.processId)
     .where('kind', '=', input.kind)
     .where('status', '=', 'open')
-    .$if(input.visitId !== undefined, (query) => query.where('visit_id', '=', input.visitId ?? brand<VisitId>('')))
+    // A question about no visit is its own question, never that of a visit that happens to be in trouble, too.
+    .where((eb) =>
+      input.visitId === undefined
+        ? eb.and([
+            eb('visit_id', 'is', null),
+            eb('code', '=', input.code),
+            input.application === undefined
+              ? eb('application', 'is', null)
+              : eb('application', '=', brand<ApplicationSlug>(input.application)),
+          ])
+        : eb('visit_id', '=', input.visitId),
+    )
     .executeTakeFirst();
   return row?.task_id;
 }
@@ -211,7 +223,7 @@ async function attestCreation(visit: VisitContext, steps: PlannedVisit['operatio
       account_id: brand<AccountId>(randomUUID()),
       identity_id: visit.row.identity_id,
       application: visit.row.application,
-      native_id: `by-hand:${visit.row.identity_id}`,
+      native_id: `${BY_HAND}${visit.row.identity_id}`,
       login: create.login ?? '',
       status: create.enabled === true ? 'enabled' : 'disabled',
       attributes: JSON.stringify(create.attributes ?? {}),

@@ -2,6 +2,7 @@ import type { Instructions, ManualOperation } from '../connectors/connector.js';
 import type { OperatorTaskTable } from '../db/schema.js';
 import type { Operation } from '../domain/plan/types.js';
 import type { OperationKind } from '../domain/process/kinds.js';
+import { TenureError } from './lib/boundary.js';
 import type { VisitContext } from './visit/load.js';
 import type { AccountRow } from './visit/load.js';
 
@@ -58,11 +59,25 @@ function wordsFor(
   word: ManualOperation,
   values: Readonly<Record<string, string | undefined>>,
 ): Instructions {
-  const own = visit.connector.instructions?.(word, values);
+  const own = ownWords(visit, word, values);
   if (own !== undefined) return own;
   const what = [word, values['entitlement'], values['login'], values['changes']].filter((part) => part !== undefined);
   const proof = 'Say what you did, and where it can be seen.';
   return { system: visit.application.name, text: what.join(' '), proof, missing: [] };
+}
+
+/** A connector that cannot be opened has no words of its own; the person is asked all the same. */
+function ownWords(
+  visit: VisitContext,
+  word: ManualOperation,
+  values: Readonly<Record<string, string | undefined>>,
+): Instructions | undefined {
+  try {
+    return visit.connector.instructions?.(word, values);
+  } catch (error) {
+    if (error instanceof TenureError) return undefined;
+    throw error;
+  }
 }
 
 function valuesOf(step: Operation, account: AccountRow | undefined): Readonly<Record<string, string | undefined>> {

@@ -50,14 +50,14 @@ export interface PendingApproval {
  * policy version, its visits, and the approvals it asks for, in one transaction. Repeating it with the same plan id returns what was stored.
  */
 export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
-  const stored = await storedPlan(deps.db, input);
-  if (stored !== undefined) return stored;
   const process = await deps.db
     .selectFrom('process')
     .selectAll()
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
+  const stored = await storedPlan(deps.db, input, policy);
+  if (stored !== undefined) return stored;
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   const plan = await computePhase(deps.db, deps.keys, {
     person,
@@ -153,9 +153,14 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
       action: 'plan.stored',
       body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
     });
-    const unseen = input.phase === 'cut' ? await unseenApplications(trx, input.identityId, policy) : [];
+    const unseen = await unseenIn(trx, input, policy);
     return { ...(await plannedVisits(trx, input.planId)), approvals, unseen };
   });
+}
+
+/** Read anew for a repeated call, too: an account that nobody has seen must be looked for, however often the plan was asked for. */
+async function unseenIn(db: Queryable, input: PhaseInput, policy: CompiledPolicy): Promise<readonly string[]> {
+  return input.phase === 'cut' ? unseenApplications(db, input.identityId, policy) : [];
 }
 
 function runnable(visit: PlannedVisit, scope: ReadonlySet<string> | undefined): readonly Operation[] {
@@ -264,13 +269,13 @@ async function plannedVisits(db: Queryable, planId: PlanId): Promise<PlannedPhas
   };
 }
 
-async function storedPlan(db: Queryable, input: PhaseInput): Promise<PhasePlan | undefined> {
+async function storedPlan(db: Queryable, input: PhaseInput, policy: CompiledPolicy): Promise<PhasePlan | undefined> {
   const row = await db.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId).executeTakeFirst();
   if (row === undefined) return undefined;
   return {
     ...(await plannedVisits(db, input.planId)),
     approvals: await pendingApprovals(db, input.processId),
-    unseen: [],
+    unseen: await unseenIn(db, input, policy),
   };
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Database, Queryable } from '../db/database.js';
 import { compilePolicy, policyHash } from '../domain/policy/compile.js';
 import type { CompiledPolicy, PolicyFiles } from '../domain/policy/types.js';
-import type { PolicyVersion } from '../domain/process/ids.js';
+import type { ApplicationSlug, PolicyVersion } from '../domain/process/ids.js';
 
 /** Stored policies, compiled once per version: every process is pinned to the version it was opened under (design D11). */
 export class PolicyStore {
@@ -21,6 +21,16 @@ export class PolicyStore {
     if (!result.ok) throw new Error(`policy version ${version} does not compile: ${result.problems.length} problems`);
     this.#compiled.set(version, result.policy);
     return result.policy;
+  }
+
+  /** The newest version that still knows an application; undefined when none does. For accounts that outlived their application's place in policy. */
+  async lastWith(db: Queryable, slug: ApplicationSlug): Promise<CompiledPolicy | undefined> {
+    const rows = await db.selectFrom('policy_version').select('version').orderBy('version', 'desc').execute();
+    for (const { version } of rows) {
+      const policy = await this.get(db, version).catch(() => undefined);
+      if (policy?.applications.some((application) => application.slug === slug) === true) return policy;
+    }
+    return undefined;
   }
 
   /** The newest version; undefined while none was published. */

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { AccountRef, AttributeDelta, MutationResult, ObservedAccount } from '../../connectors/connector.js';
+import type {
+  AccountRef,
+  AttributeDelta,
+  MutationResult,
+  ObservedAccount,
+  OperationContext,
+} from '../../connectors/connector.js';
 import { Secret } from '../../connectors/secret.js';
 import type { Queryable } from '../../db/database.js';
 import type { Operation } from '../../domain/plan/types.js';
@@ -58,7 +64,7 @@ async function mutate(visit: VisitContext, operation: Operation, account: Accoun
     case 'revoke-sessions':
       return required(connector.revokeSessions?.(ref, ctx));
     case 'hand-over-credential':
-      return required(connector.setSecret?.(ref, await handoverSecret(visit), ctx));
+      return handOver(visit, ref, ctx);
     case 'add-entitlement':
       return required(connector.addMember?.(group(visit, operation), ref, ctx));
     case 'remove-entitlement':
@@ -135,15 +141,25 @@ type Key = { readonly attribute: string; readonly value: string };
 
 /** The strong keys that this create has a value for and that the target can be searched by. */
 function strongKeys(visit: VisitContext, operation: Operation): readonly Key[] {
+  return strongKeysOf(visit, operation.login ?? '', operation.attributes ?? {});
+}
+
+/** The strong keys among a login and attributes that the target can be searched by. */
+export function strongKeysOf(
+  visit: VisitContext,
+  login: string,
+  attributes: NonNullable<Operation['attributes']>,
+): readonly Key[] {
   const findBy = visit.connector.capabilities().objectClasses.account.findBy;
   return visit.application.correlation.strong.flatMap((attribute): readonly Key[] => {
-    const value = attribute === 'login' ? operation.login : operation.attributes?.[attribute];
+    const value = attribute === 'login' ? login : attributes[attribute];
     const canFind = attribute === 'login' || findBy.includes(attribute) || findBy.includes('*');
     return canFind && typeof value === 'string' && value !== '' ? [{ attribute, value }] : [];
   });
 }
 
-async function candidatesBy(visit: VisitContext, keys: readonly Key[]): Promise<readonly ObservedAccount[]> {
+/** Accounts that any of the keys finds, each once. Read-only; raises the connector's errors. */
+export async function candidatesBy(visit: VisitContext, keys: readonly Key[]): Promise<readonly ObservedAccount[]> {
   const candidates = new Map<string, ObservedAccount>();
   for (const key of keys) {
     const ctx = operationContext(visit, `${creationKey(visit)}/find`, false);
@@ -152,7 +168,11 @@ async function candidatesBy(visit: VisitContext, keys: readonly Key[]): Promise<
   return [...candidates.values()];
 }
 
-async function only(visit: VisitContext, found: readonly ObservedAccount[]): Promise<ObservedAccount | undefined> {
+/** The one account of several findings; raises AccountCollision for two, or when it is linked to somebody else. */
+export async function only(
+  visit: VisitContext,
+  found: readonly ObservedAccount[],
+): Promise<ObservedAccount | undefined> {
   const [one, other] = found;
   if (other !== undefined) throw new TenureError('AccountCollision', 'two-candidates');
   if (one !== undefined) await refuseForeign(visit, one);
@@ -173,7 +193,7 @@ async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promi
 
 /** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
 async function link(visit: VisitContext, observed: ObservedAccount, createdBy: ProcessId | null): Promise<AccountRow> {
-  return visit.deps.db
+  const row = await visit.deps.db
     .insertInto('account')
     .values({
       account_id: brand<AccountId>(randomUUID()),
@@ -193,10 +213,13 @@ async function link(visit: VisitContext, observed: ObservedAccount, createdBy: P
       conflict
         .columns(['application', 'native_id'])
         .where('unlinked_at', 'is', null)
-        .doUpdateSet({ observed_at: visit.clock(), status: observed.status }),
+        .doUpdateSet({ observed_at: visit.clock(), status: observed.status })
+        .where('account.identity_id', '=', visit.row.identity_id),
     )
     .returningAll()
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  if (row === undefined) throw new TenureError('AccountCollision', 'linked-to-another-identity');
+  return row;
 }
 
 /** The random secret that only Tenure holds, stored before it is set, so that a repeat sets the same one and the probe can use it (design D5). */
@@ -220,8 +243,18 @@ async function sealSecret(visit: VisitContext, account: AccountRow): Promise<Sec
   return typeof stored === 'string' ? new Secret(stored) : secret;
 }
 
-/** The first credential: kept encrypted until it is collected once, never in a history or log (edge case 17). A repeat sets the same one. */
-async function handoverSecret(visit: VisitContext): Promise<Secret> {
+/** A credential that was collected is in somebody's hands: a repeat must not put one in its place that nobody knows. */
+async function handOver(visit: VisitContext, ref: AccountRef, ctx: OperationContext): Promise<MutationResult> {
+  const secret = await handoverSecret(visit);
+  if (secret === undefined) return { outcome: 'already-in-state', ref, changed: [] };
+  return required(visit.connector.setSecret?.(ref, secret, ctx));
+}
+
+/**
+ * The first credential: kept encrypted until it is collected once, never in a history or log (edge case 17). A repeat sets the same one; undefined once it was
+ * collected.
+ */
+async function handoverSecret(visit: VisitContext): Promise<Secret | undefined> {
   const { db, keys } = visit.deps;
   const context = `handover/${visit.row.application}`;
   const secret = Secret.random();
@@ -246,8 +279,8 @@ async function handoverSecret(visit: VisitContext): Promise<Secret> {
     .where('application', '=', visit.row.application)
     .where('process_id', '=', visit.row.process_id)
     .executeTakeFirstOrThrow();
-  const stored =
-    row.secret === null ? undefined : await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
+  if (row.secret === null) return undefined;
+  const stored = await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
   return typeof stored === 'string' ? new Secret(stored) : secret;
 }
 

@@ -6,7 +6,8 @@ import type { VisitContext } from './load.js';
 
 /**
  * The generation fence (design D3). In one statement, under a share lock on the identity's generation: either this write is noted as in flight and every
- * later cut sees it, or the cut came first and nothing is sent. Raises GenerationOutdated.
+ * later cut sees it, or the cut came first and nothing is sent. Raises GenerationOutdated. A leaver's own visits pass a newer cut: they only take away, and nobody
+ * else would finish them.
  */
 export async function passFence(visit: VisitContext): Promise<void> {
   const now = visit.clock();
@@ -14,19 +15,24 @@ export async function passFence(visit: VisitContext): Promise<void> {
   const result = await sql<{ visit_id: string }>`
     with fence as (select generation from identity where identity_id = ${visit.row.identity_id} for share)
     update visit set write_in_flight = true, write_until = ${until}, wrote_at = ${now}, first_write_at = coalesce(first_write_at, ${now})
-    from fence where visit.visit_id = ${visit.row.visit_id} and ${visit.process.generation} >= fence.generation
+    from fence where visit.visit_id = ${visit.row.visit_id} and (${isCutting(visit)}::boolean or ${visit.process.generation}::integer >= fence.generation)
     returning visit.visit_id`.execute(visit.deps.db);
   if (result.rows.length === 0) throw new TenureError('GenerationOutdated', 'newer-cut');
 }
 
-/** Whether a cut came since this visit was planned. */
+/** Whether a cut came since this visit was planned, and it is not itself a cut's. */
 export async function isOutdated(visit: VisitContext): Promise<boolean> {
+  if (isCutting(visit)) return false;
   const identity = await visit.deps.db
     .selectFrom('identity')
     .select('generation')
     .where('identity_id', '=', visit.row.identity_id)
     .executeTakeFirstOrThrow();
   return identity.generation > visit.process.generation;
+}
+
+function isCutting(visit: VisitContext): boolean {
+  return visit.process.process_kind === 'leaver';
 }
 
 /** What a connector gets for one operation; the sent marker is the fence. */

@@ -27,7 +27,10 @@ export interface VisitContext {
   progress(detail: string): void;
 }
 
-/** Reads a visit with its plan's part, its policy version and its connector. Raises NotFound for an application that policy no longer has. */
+/**
+ * Reads a visit with its plan's part, its policy and its connector. An application that the pinned policy does not have is taken from the newest version that
+ * still had it: accounts there have to be cut all the same. A connector that cannot be opened raises TargetAccessDenied when it is used.
+ */
 export async function loadVisit(
   deps: ActivityDeps,
   visitId: VisitId,
@@ -39,7 +42,9 @@ export async function loadVisit(
     .selectAll()
     .where('process_id', '=', row.process_id)
     .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const pinned = await deps.policies.get(deps.db, process.policy_version);
+  const isKnown = applicationOf(pinned, row.application) !== undefined;
+  const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
   const application = applicationOf(policy, row.application);
   if (application === undefined) throw new TenureError('NotFound', 'application-not-in-policy');
   const planned = await deps.keys.decryptFor(deps.db, row.identity_id, 'visit', row.body);
@@ -52,9 +57,19 @@ export async function loadVisit(
     planned: planned as unknown as PlannedVisit,
     policy,
     application,
-    connector: deps.connectors.connectorFor(application, policy),
+    get connector() {
+      return openConnector(deps, application, policy);
+    },
     timeoutMs: run.timeoutMs ?? application.sweepTimeoutMs,
   };
+}
+
+function openConnector(deps: ActivityDeps, application: ApplicationPolicy, policy: CompiledPolicy): Connector {
+  try {
+    return deps.connectors.connectorFor(application, policy);
+  } catch {
+    throw new TenureError('TargetAccessDenied', 'connector-not-usable');
+  }
 }
 
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */

@@ -7,6 +7,7 @@ import { classify } from '../lib/boundary.js';
 import type { Classified } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
 import { applyOperation, finishStep, refOf } from './apply.js';
+import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext } from './fence.js';
 import { finishedSteps, loadAccount, loadVisit } from './load.js';
 import type { AccountRow, VisitContext } from './load.js';
@@ -65,13 +66,16 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
   if (!GRANTING.has(visit.row.phase)) return undefined;
   const others = await visit.deps.db
     .selectFrom('visit')
-    .select(['created_at', 'write_in_flight', 'write_until', 'process_id'])
+    .select(['created_at', 'write_in_flight', 'write_until', 'process_id', 'phase'])
     .where('identity_id', '=', visit.row.identity_id)
     .where('application', '=', visit.row.application)
     .where('visit_id', '!=', visit.row.visit_id)
     .where((eb) => eb.or([eb('created_at', '>', visit.row.created_at), eb('write_in_flight', '=', true)]))
     .execute();
-  if (others.some((other) => other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id)) {
+  // A newer plan that gives has everything in it that this one gives; one that takes something away at the end of a grace period has not.
+  const isNewer = (other: (typeof others)[number]): boolean =>
+    other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id && GRANTING.has(other.phase);
+  if (others.some(isNewer)) {
     await settle(visit, 'superseded', []);
     return 'superseded';
   }
@@ -83,7 +87,8 @@ async function work(visit: VisitContext): Promise<Rest> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
   const done = await finishedSteps(visit);
-  let account = await loadAccount(visit);
+  const linked = await loadAccount(visit);
+  let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
   if (missing !== undefined) return missing;
   for (const operation of operations) {
