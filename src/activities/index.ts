@@ -10,7 +10,7 @@ import { releaseNames, reserveNames } from './names.js';
 import { olderWrites, recoverLostWrites } from './older-writes.js';
 import { fixRevokeScope, planPhaseActivity } from './phase.js';
 import type { PhaseInput } from './phase.js';
-import { endProcess, enterCut, markProcess, openProcess } from './process.js';
+import { endProcess, enterCut, markProcess, markStopped, openProcess } from './process.js';
 import type { ProcessEnd, ProcessMark } from './process.js';
 import { advanceQueue } from './queue.js';
 import { runSingleVisit, runSweep } from './sweep.js';
@@ -47,6 +47,7 @@ export function createActivities(deps: ActivityDeps) {
     markProcess: bind((input: ProcessMark) => markProcess(deps, input)),
     enterCut: bind((input: Ref) => enterCut(deps, input)),
     endProcess: bind((input: ProcessEnd) => endProcess(deps, input)),
+    markStopped: bind((input: Ref) => markStopped(deps, input)),
     reserveNames: bind((input: Ref & { readonly renames: boolean }) => reserveNames(deps, input)),
     releaseNames: bind((input: Ref) => releaseNames(deps, input)),
     planPhase: bind((input: PhaseInput) => planPhaseActivity(deps, input)),

@@ -4,7 +4,7 @@ import { candidates, mailAddress } from '../domain/naming/user-name.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import { loadNames } from '../planning/names.js';
-import { loadPerson } from '../planning/person.js';
+import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { TenureError } from './lib/boundary.js';
 import { plusMs } from './lib/clock.js';
@@ -128,7 +128,7 @@ async function releaseOthers(trx: Queryable, reservation: Reservation, keep: rea
     .execute();
 }
 
-/** Releases the names of someone who is gone, and keeps them blocked for the policy's years. Safe to repeat. */
+/** Releases the names of someone who is gone, and keeps them blocked for the policy's years; who works elsewhere keeps them. Safe to repeat. */
 export async function releaseNames(
   deps: ActivityDeps,
   input: { readonly identityId: IdentityId; readonly processId: ProcessId; readonly now: Instant },
@@ -138,6 +138,8 @@ export async function releaseNames(
     .select('policy_version')
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
+  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  if (isWorking(person.stateAt(input.now))) return;
   const policy = await deps.policies.get(deps.db, process.policy_version);
   await releaseOthers(deps.db, { ...input, policy, userName: '', former: { userName: '', mail: '' } }, ['']);
 }

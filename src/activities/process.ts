@@ -1,14 +1,16 @@
 import { appendAudit } from '../db/audit.js';
+import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
+import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import { REOPEN } from '../domain/lifecycle/next-step.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessState } from '../domain/process/kinds.js';
-import { loadPerson } from '../planning/person.js';
+import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
-import { cancelRow, markStarted, raiseGeneration, withdrawOpenItems } from './queue.js';
+import { cancelRow, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
 
 const DAY_MS = 86_400_000;
 
@@ -37,11 +39,15 @@ interface ProcessRef {
 
 /** Marks the process as begun and tells it its schedule. Safe to repeat. */
 export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promise<ProcessSchedule> {
-  await markStarted(deps.db, input.processId, input.now);
+  // Begun, and every amendment so far is read: the queue stops starting and telling it.
   const row = await deps.db
-    .selectFrom('process')
-    .selectAll()
+    .updateTable('process')
+    .set({
+      started_at: sql<Instant>`coalesce(started_at, ${input.now}::timestamptz)`,
+      detail: sql<string>`detail || jsonb_build_object('amendmentsRead', coalesce((detail->>'amendments')::integer, 0))`,
+    })
     .where('process_id', '=', input.processId)
+    .returningAll()
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, row.policy_version);
   const isEnded = row.state !== 'running' && row.state !== 'tail';
@@ -49,7 +55,7 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     status: isEnded ? 'ended' : isGone(row, input.now) ? 'cancelled' : 'standing',
     effectiveAt: row.effective_at,
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
-    ...deadlines(row.effective_at, policy.lifecycle),
+    ...deadlines(row, policy.lifecycle),
     amendments: row.detail.amendments ?? 0,
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
@@ -58,17 +64,20 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
 
 /** The transition was withdrawn, or a leaver that has already cut was moved into the future: then its retention is over. */
 function isGone(row: Selectable<ProcessTable>, now: Instant): boolean {
-  return row.outcome === 'transition-cancelled' || (row.state === 'tail' && row.effective_at > now);
+  const hasCut = row.process_kind === 'leaver' && row.phase !== null && row.phase !== 'notice';
+  return row.outcome === 'transition-cancelled' || (hasCut && row.effective_at > now);
 }
 
 function deadlines(
-  effectiveAt: Instant,
+  { effective_at: effectiveAt, started_at: startedAt }: Selectable<ProcessTable>,
   lifecycle: LifecyclePolicy,
 ): Pick<ProcessSchedule, 'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs'> {
+  // An end that became known late is cut at once, but what it leaves behind is kept for its time all the same.
+  const cutAt = startedAt !== null && startedAt > effectiveAt ? startedAt : effectiveAt;
   return {
     graceUntil: plusMs(effectiveAt, lifecycle.moverGraceDays * DAY_MS),
-    archiveAt: plusMs(effectiveAt, lifecycle.archiveAfterDays * DAY_MS),
-    deleteAt: plusMs(effectiveAt, lifecycle.deleteAfterDays * DAY_MS),
+    archiveAt: plusMs(cutAt, lifecycle.archiveAfterDays * DAY_MS),
+    deleteAt: plusMs(cutAt, lifecycle.deleteAfterDays * DAY_MS),
     visitPatienceMs: lifecycle.visitPatienceMs,
     recutSettleMs: lifecycle.recutSettleMs,
   };
@@ -115,7 +124,8 @@ export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promis
 
 /**
  * Enters a cut that this process begins at its own instant: raises the generation, gives the process the new one and closes the rows of the person's other
- * processes, whose workflows the caller then cancels. Repeating it raises once more, which only stops older visits again.
+ * processes, whose workflows the caller then cancels. What this process still asked of people before is withdrawn: the cut asks anew. Repeating it raises once more,
+ * which only stops older visits again.
  */
 export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly cancel: readonly string[] }> {
   return deps.db.transaction().execute(async (trx) => {
@@ -132,7 +142,7 @@ export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{
       .executeTakeFirstOrThrow();
     const others = await trx
       .selectFrom('process')
-      .select(['process_id', 'workflow_id', 'effective_at'])
+      .select(['process_id', 'effective_at'])
       .where('identity_id', '=', input.identityId)
       .where('process_id', '!=', input.processId)
       .where('state', '=', 'running')
@@ -146,6 +156,7 @@ export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{
         reopen: other.effective_at > cutAt,
         now: input.now,
       });
+    await withdrawOpenItems(trx, input.processId, input.now);
     await appendAudit(trx, deps.keys, {
       identityId: input.identityId,
       at: input.now,
@@ -153,7 +164,7 @@ export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{
       action: 'access.cut',
       body: { processId: input.processId, generation, cancelled: others.map((other) => other.process_id) },
     });
-    return { cancel: others.map((other) => other.workflow_id) };
+    return { cancel: await workflowsToCancel(trx, input.identityId) };
   });
 }
 
@@ -187,9 +198,12 @@ export async function endProcess(
       .where('process_id', '=', input.processId)
       .forUpdate()
       .executeTakeFirstOrThrow();
-    if (row.state !== 'running' && row.state !== 'tail') return counts;
+    if (row.state !== 'running' && row.state !== 'tail') {
+      await noteStopped(trx, input.processId);
+      return counts;
+    }
     const isOutrun = (row.detail.amendments ?? 0) > input.amendments && input.state !== 'superseded';
-    const detail: ProcessDetail = { ...row.detail, ...counts };
+    const detail: ProcessDetail = { ...row.detail, ...counts, stopped: true };
     await trx
       .updateTable('process')
       .set({
@@ -203,6 +217,7 @@ export async function endProcess(
       })
       .where('process_id', '=', input.processId)
       .execute();
+    if (input.outcome === 'undone') await takeRetentionUpAgain(trx, deps, input);
     await withdrawOpenItems(trx, input.processId, input.now);
     await appendAudit(trx, deps.keys, {
       identityId: input.identityId,
@@ -213,4 +228,33 @@ export async function endProcess(
     });
     return counts;
   });
+}
+
+/** The workflow of a closed row has ended: nobody has to tell it any more. Safe to repeat. */
+export async function markStopped(deps: ActivityDeps, input: ProcessRef): Promise<void> {
+  await noteStopped(deps.db, input.processId);
+}
+
+async function noteStopped(db: Queryable, processId: ProcessId): Promise<void> {
+  await db
+    .updateTable('process')
+    .set({ detail: sql<string>`detail || '{"stopped": true}'::jsonb` })
+    .where('process_id', '=', processId)
+    .execute();
+}
+
+/** A rehire that never came about had ended the former leaver's retention: its accounts must still be archived and deleted one day. */
+async function takeRetentionUpAgain(trx: Queryable, deps: ActivityDeps, input: ProcessRef): Promise<void> {
+  const person = await loadPerson(trx, deps.keys, input.identityId);
+  if (isWorking(person.stateAt(input.now))) return;
+  const last = await trx
+    .selectFrom('process')
+    .select(['process_id', 'outcome'])
+    .where('identity_id', '=', input.identityId)
+    .where('kind', '=', 'leaver')
+    .orderBy('effective_at', 'desc')
+    .orderBy('revision', 'desc')
+    .executeTakeFirst();
+  if (last?.outcome !== 'rehired') return;
+  await trx.updateTable('process').set({ digest: REOPEN }).where('process_id', '=', last.process_id).execute();
 }

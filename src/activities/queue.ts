@@ -1,4 +1,6 @@
+import type { Selectable } from 'kysely';
 import type { Queryable } from '../db/database.js';
+import type { ProcessTable } from '../db/schema.js';
 import { sql } from 'kysely';
 import { appendAudit } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
@@ -66,7 +68,8 @@ export async function advanceQueue(
       .selectFrom('identity')
       .select(['ledger_version', 'generation'])
       .where('identity_id', '=', input.identityId)
-      .forUpdate()
+      // Not FOR UPDATE: rows that only refer to the person are written meanwhile; the fence's share lock waits for this one all the same.
+      .forNoKeyUpdate()
       .executeTakeFirstOrThrow();
     const person = await loadPerson(trx, deps.keys, input.identityId);
     const decision = nextSteps({
@@ -75,21 +78,24 @@ export async function advanceQueue(
       now: input.now,
       beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
     });
-    const taken = { amend: [] as string[], cancel: [] as string[] };
     let generation = identity.generation;
     for (const step of decision.steps) {
       if (step.do === 'open' && step.cut) generation = await raiseGeneration(trx, input.identityId);
-      await take(trx, deps, { step, generation, policyVersion: policy.version, ...input }, taken);
+      await take(trx, deps, { step, generation, policyVersion: policy.version, ...input });
     }
+    await carryGenerationOver(trx, input.identityId, generation);
     await trx
       .updateTable('identity')
       .set({ next_due_at: decision.nextDueAt ?? null })
       .where('identity_id', '=', input.identityId)
       .execute();
+    const rows = await rowsOf(trx, input.identityId);
+    const amend = unread(rows);
     return {
-      ...taken,
-      open: await notStarted(trx, input.identityId),
-      isBusy: decision.isBlocked || (await holdsQueue(trx, input.identityId)),
+      amend,
+      cancel: unstopped(rows),
+      open: notStarted(rows),
+      isBusy: decision.isBlocked || amend.length > 0 || rows.some((row) => row.state === 'running' && !isWaiting(row)),
       ledgerVersion: identity.ledger_version,
       ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
     };
@@ -118,7 +124,9 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
             .selectFrom('visit')
             .select('visit.visit_id')
             .whereRef('visit.process_id', '=', 'process.process_id')
-            .where('visit.first_write_at', 'is not', null),
+            .where((visit) =>
+              visit.or([visit('visit.first_write_at', 'is not', null), visit('visit.outcome', '=', 'by-hand')]),
+            ),
         )
         .as('has_acted'),
     )
@@ -131,12 +139,20 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
     transitionKind: transitionKindOf(row.transition_id),
     processKind: row.process_kind,
     state: row.state,
-    isWaiting: row.blocked_on !== null && WAITING.has(row.blocked_on) && !isCutting(row),
+    isWaiting: isWaiting(row),
     digest: row.digest,
     effectiveAt: row.effective_at,
     policyVersion: row.policy_version,
     hasActed: Boolean(row.has_acted),
   }));
+}
+
+function isAlive(row: Pick<Row, 'state'>): boolean {
+  return row.state === 'running' || row.state === 'tail';
+}
+
+function isWaiting(row: Pick<Row, 'blocked_on' | 'process_kind' | 'phase'>): boolean {
+  return row.blocked_on !== null && WAITING.has(row.blocked_on) && !isCutting(row);
 }
 
 /** A cut under way lets nobody pass, whatever it waits for: first finish cutting, then grant (edge case 41). */
@@ -156,12 +172,7 @@ interface Taking {
   readonly now: Instant;
 }
 
-async function take(
-  trx: Queryable,
-  deps: ActivityDeps,
-  taking: Taking,
-  taken: { amend: string[]; cancel: string[] },
-): Promise<void> {
+async function take(trx: Queryable, deps: ActivityDeps, taking: Taking): Promise<void> {
   const { step } = taking;
   switch (step.do) {
     case 'open':
@@ -170,30 +181,28 @@ async function take(
       return;
     case 'amend': {
       const { transition } = step;
-      const row = await trx
+      await trx
         .updateTable('process')
         .set({
           digest: transition.digest,
           effective_at: transition.effectiveAt,
           notice_at: transition.noticeAt ?? null,
           outcome: transition.status === 'cancelled' ? 'transition-cancelled' : null,
-          detail: sql`detail || jsonb_build_object('amendments', coalesce((detail->>'amendments')::integer, 0) + 1)`,
+          detail: amendedDetail,
         })
         .where('process_id', '=', step.processId)
-        .returning('workflow_id')
-        .executeTakeFirstOrThrow();
+        .execute();
       await audit(trx, deps, taking, 'process.amended', {
         processId: step.processId,
         effectiveAt: transition.effectiveAt,
       });
-      taken.amend.push(row.workflow_id);
       return;
     }
     case 'note':
       await trx.updateTable('process').set({ digest: step.digest }).where('process_id', '=', step.processId).execute();
       return;
     case 'cancel': {
-      const row = await trx
+      await trx
         .updateTable('process')
         .set({
           state: 'cancelled',
@@ -204,11 +213,9 @@ async function take(
           due_at: null,
         })
         .where('process_id', '=', step.processId)
-        .returning(['workflow_id'])
-        .executeTakeFirstOrThrow();
+        .execute();
       await withdrawOpenItems(trx, step.processId, taking.now);
       await audit(trx, deps, taking, 'process.cancelled', { processId: step.processId, why: step.why });
-      taken.cancel.push(row.workflow_id);
     }
   }
 }
@@ -309,17 +316,64 @@ async function audit(
   await appendAudit(trx, deps.keys, { identityId: taking.identityId, at: taking.now, actor: 'system', action, body });
 }
 
-async function notStarted(db: Queryable, identityId: IdentityId): Promise<QueueAdvance['open']> {
-  const rows = await db
-    .selectFrom('process')
-    .selectAll()
+type Row = Selectable<ProcessTable>;
+
+function rowsOf(db: Queryable, identityId: IdentityId): Promise<readonly Row[]> {
+  return db.selectFrom('process').selectAll().where('identity_id', '=', identityId).orderBy('opened_at').execute();
+}
+
+/** Living processes that have not read what the ledger says now. Told again until they have: an answer of ours may be lost with a worker. */
+function unread(rows: readonly Row[]): readonly string[] {
+  return rows
+    .filter((row) => isAlive(row) && row.started_at !== null)
+    .filter((row) => (row.detail.amendments ?? 0) > (row.detail.amendmentsRead ?? 0))
+    .map((row) => row.workflow_id);
+}
+
+/** Workflows whose row was closed under them and that have not ended yet; told again until they have. */
+export function unstopped(rows: readonly Row[]): readonly string[] {
+  return rows
+    .filter((row) => row.state === 'cancelled' && row.started_at !== null && row.detail.stopped !== true)
+    .map((row) => row.workflow_id);
+}
+
+/** Workflows of the person that still have to hear that their row was closed. */
+export async function workflowsToCancel(db: Queryable, identityId: IdentityId): Promise<readonly string[]> {
+  return unstopped(await rowsOf(db, identityId));
+}
+
+/**
+ * What goes on after an end that cut nothing of it (one of two employments) is no older write: it gets the present generation and plans anew, because some of
+ * its visits may have stopped meanwhile. While a leaver is under way nothing gets a generation back.
+ */
+async function carryGenerationOver(db: Queryable, identityId: IdentityId, generation: number): Promise<void> {
+  await db
+    .updateTable('process')
+    .set({ generation, detail: amendedDetail })
     .where('identity_id', '=', identityId)
     .where('state', '=', 'running')
-    .where('started_at', 'is', null)
-    .orderBy('opened_at')
+    .where('generation', '<', generation)
+    .where((eb) =>
+      eb.not(
+        eb.exists(
+          eb
+            .selectFrom('process as leaver')
+            .select('leaver.process_id')
+            .where('leaver.identity_id', '=', identityId)
+            .where('leaver.state', '=', 'running')
+            .where('leaver.process_kind', '=', 'leaver'),
+        ),
+      ),
+    )
     .execute();
-  return rows.map((row) => ({
-    identityId,
+}
+
+const amendedDetail = sql<string>`detail || jsonb_build_object('amendments', coalesce((detail->>'amendments')::integer, 0) + 1)`;
+
+function notStarted(rows: readonly Row[]): QueueAdvance['open'] {
+  const fresh = rows.filter((row) => row.state === 'running' && row.started_at === null);
+  return fresh.map((row) => ({
+    identityId: row.identity_id,
     processId: row.process_id,
     kind: row.kind,
     processKind: row.process_kind,
@@ -329,19 +383,4 @@ async function notStarted(db: Queryable, identityId: IdentityId): Promise<QueueA
     cut: row.process_kind === 'leaver',
     effectiveAt: row.effective_at,
   }));
-}
-
-async function holdsQueue(db: Queryable, identityId: IdentityId): Promise<boolean> {
-  const rows = await processRows(db, identityId);
-  return rows.some((row) => row.state === 'running' && !row.isWaiting);
-}
-
-/** Marks a process as begun; from here on the identity workflow no longer starts it. */
-export async function markStarted(db: Queryable, processId: ProcessId, now: Instant): Promise<void> {
-  await db
-    .updateTable('process')
-    .set({ started_at: now })
-    .where('process_id', '=', processId)
-    .where('started_at', 'is', null)
-    .execute();
 }

@@ -101,6 +101,10 @@ export interface ProcessDetail {
   readonly undone?: readonly string[];
   /** How often the ledger changed its word while the process ran; one that ends on an older word is opened again. */
   readonly amendments?: number;
+  /** How many of them the process has read. */
+  readonly amendmentsRead?: number;
+  /** A cancelled process' workflow has heard of it. */
+  readonly stopped?: boolean;
 }
 export interface ProcessTable {
   process_id: ProcessId;

@@ -13,6 +13,11 @@ export interface Person {
   stateAt(instant: Instant): PersonState;
 }
 
+/** Whether somebody is employed, on leave or not. */
+export function isWorking(state: PersonState): boolean {
+  return state.employments.some((one) => one.status === 'active' || one.status === 'suspended');
+}
+
 /** Reads and decrypts a person's ledger. An erased person has no readable facts and so no transitions. */
 export async function loadPerson(db: Queryable, keys: KeyRing, identityId: IdentityId): Promise<Person> {
   return personOf(identityId, await loadFacts(db, keys, identityId));

@@ -34,7 +34,7 @@ export async function lockPerson(trx: Queryable, index: Buffer, source: string):
     .select(['identity.identity_id', 'identity.ledger_version', 'identity_key.destroyed_at'])
     .where('person_key.source', '=', source)
     .where('person_key.key_index', '=', index)
-    .forUpdate('identity')
+    .forNoKeyUpdate('identity')
     .executeTakeFirst();
   if (row === undefined)
     return { identityId: brand<IdentityId>(randomUUID()), isNew: true, isErased: false, ledgerVersion: 0 };
@@ -53,7 +53,7 @@ export async function lockIdentity(trx: Queryable, identityId: IdentityId): Prom
     .leftJoin('identity_key', 'identity_key.identity_id', 'identity.identity_id')
     .select(['identity.ledger_version', 'identity_key.destroyed_at'])
     .where('identity.identity_id', '=', identityId)
-    .forUpdate('identity')
+    .forNoKeyUpdate('identity')
     .executeTakeFirst();
   if (row === undefined) return undefined;
   return { identityId, isNew: false, isErased: row.destroyed_at !== null, ledgerVersion: row.ledger_version };

@@ -171,6 +171,7 @@ const STATEMENTS: readonly string[] = [
      unique nulls not distinct (plan_id, application, account_id)
    )`,
   `create index visit_process on visit (process_id)`,
+  `create index visit_account on visit (identity_id, application)`,
   `create index visit_in_flight on visit (identity_id) where write_in_flight`,
   `create table visit_step (
      visit_id uuid not null references visit,
@@ -236,6 +237,7 @@ const STATEMENTS: readonly string[] = [
      resolved_at timestamptz
    )`,
   `create index operator_task_open on operator_task (created_at, task_id) where status = 'open'`,
+  `create index operator_task_process on operator_task (process_id) where status = 'open'`,
   `create unique index operator_task_visit on operator_task (visit_id) where status = 'open' and visit_id is not null`,
   `create table evidence (
      evidence_id uuid primary key,

@@ -37,7 +37,7 @@ async function cutUnseen(run: ProcessRun, application: string): Promise<void> {
       application,
     });
     found = linked;
-  });
+  }, application);
   if (found === 0) return;
   await executePhase(run, 'cut');
   await executePhase(run, 'deprovision');

@@ -1,4 +1,5 @@
 import {
+  CancellationScope,
   allHandlersFinished,
   condition,
   getExternalWorkflowHandle,
@@ -121,6 +122,7 @@ export class ProcessRun {
       // Whoever closed the row is about to cancel us: the same as being cancelled.
       if (!isCancellation(error) && reasonOf(error).type !== 'EventSuperseded') throw error;
       this.#show('ended');
+      await CancellationScope.nonCancellable(() => bookkeeping.markStopped(this.ref));
       return {
         outcome: residue.length === 0 ? 'cancelled' : 'cancelled-with-residue',
         proven: 0,
@@ -178,6 +180,11 @@ export class ProcessRun {
     return result === 'due' ? 'due' : 'amended';
   }
 
+  /** Whether a rehire wants this process' tail to end. */
+  isTailStopped(): boolean {
+    return this.#isTailStopped;
+  }
+
   /** Whether the process was amended since its schedule was read: read it again with `open`. */
   isAmended(): boolean {
     return this.#amendments > this.#amendmentsRead;
@@ -210,6 +217,14 @@ export class ProcessRun {
     return isDecided() ? 'decided' : 'amended';
   }
 
+  /** Says again that it waits for decisions, after work beside them made the row look busy: others may pass. */
+  async waitsForDecisionsAgain(): Promise<void> {
+    const expiry = this.#pending()
+      .map((approval) => approval.expiresAt)
+      .sort()[0];
+    if (expiry !== undefined) await this.waitsFor('approval', expiry);
+  }
+
   /** Opens an operator task and waits for the operator's word, for as long as it takes. The rest of the process goes on. */
   async askOperator(
     request: Omit<TaskRequest, 'identityId' | 'processId' | 'now'>,
@@ -230,7 +245,7 @@ export class ProcessRun {
   }
 
   /** Runs a step; what Temporal must not repeat becomes an operator task, and is tried again or left out on the operator's word. */
-  async withOperator(step: () => Promise<unknown>): Promise<void> {
+  async withOperator(step: () => Promise<unknown>, application?: string): Promise<void> {
     for (;;) {
       try {
         await step();
@@ -238,7 +253,8 @@ export class ProcessRun {
       } catch (error) {
         if (isCancellation(error)) throw error;
         const { code } = reasonOf(error);
-        if ((await this.askOperator({ kind: 'visit', code })) !== 'retry') return;
+        const where = application === undefined ? {} : { application };
+        if ((await this.askOperator({ kind: 'visit', code, ...where })) !== 'retry') return;
       }
     }
   }
@@ -312,10 +328,16 @@ export class ProcessRun {
   }
 
   async #resolve(resolution: TaskResolution): Promise<{ status: 'resolved' }> {
-    const task = this.#tasks.find((one) => one.taskId === resolution.taskId);
-    if (task !== undefined) task.isTaken = true;
-    await bookkeeping.recordResolution({ ...this.ref, ...resolution });
-    if (task !== undefined) task.resolution = resolution.resolution;
+    // Two steps that ask the same question wait for one task.
+    const tasks = this.#tasks.filter((one) => one.taskId === resolution.taskId);
+    for (const task of tasks) task.isTaken = true;
+    try {
+      await bookkeeping.recordResolution({ ...this.ref, ...resolution });
+    } catch (error) {
+      for (const task of tasks) task.isTaken = false;
+      throw error;
+    }
+    for (const task of tasks) task.resolution = resolution.resolution;
     return { status: 'resolved' };
   }
 
