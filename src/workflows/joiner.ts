@@ -21,18 +21,25 @@ export async function joinerWorkflow(input: ProcessInput): Promise<ProcessResult
 
 /** From prepared accounts to access in use; a joiner and a rehire share it. What the ledger changes meanwhile is planned anew (edge cases 4, 7). */
 export async function startWork(run: ProcessRun): Promise<string> {
-  while (run.schedule.effectiveAt > now()) {
-    await executePhase(run, 'provision');
-    if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) === 'due') break;
-    await run.open();
-    if (run.isCancelled) return 'transition-cancelled';
-  }
-  run.saga.keep();
   for (;;) {
+    // Also after a first activation: a start that moves away again is waited for, not taken for begun.
+    if (!(await untilStart(run))) return 'transition-cancelled';
+    run.saga.keep();
     const isDecided = run.decisionWatch();
     await executePhase(run, 'activate');
     if ((await settleApprovals(run, 'activate', isDecided)) === 'settled') return 'provisioned';
     await run.open();
     if (run.isCancelled) return 'superseded-by-undo';
   }
+}
+
+/** Accounts are made ahead of the start, then the start is waited for, wherever it moves. False when it was withdrawn. */
+async function untilStart(run: ProcessRun): Promise<boolean> {
+  while (run.schedule.effectiveAt > now()) {
+    await executePhase(run, 'provision');
+    if ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) === 'due') return true;
+    await run.open();
+    if (run.isCancelled) return false;
+  }
+  return true;
 }

@@ -1,10 +1,11 @@
+import { condition } from '@temporalio/workflow';
 import type { ProcessSchedule } from '../activities/process.js';
 import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
 import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
-import { executePhase } from './lib/execute-plan.js';
+import { executePhase, phaseBeside } from './lib/execute-plan.js';
 import { ProcessRun } from './lib/process-run.js';
-import { now } from './lib/wait.js';
+import { now, waitUntil } from './lib/wait.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
 
 /**
@@ -23,13 +24,22 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
   });
 }
 
-/** What notice costs goes at once, the rest when access ends; a date that moves is waited for anew. False when the end was withdrawn (edge case 4). */
+/**
+ * What notice costs goes at once, the rest when access ends; a date that moves is waited for anew. False when the end was withdrawn (edge case 4). The end waits
+ * for nobody: whatever notice still has in trouble then (a target that is down, a person who was asked) is left to the cut.
+ */
 async function serveNotice(run: ProcessRun): Promise<boolean> {
-  await executePhase(run, 'notice');
-  while ((await run.untilDue((schedule) => schedule.effectiveAt, 'date')) === 'amended') {
+  const notice = await phaseBeside(run, 'notice');
+  const effectiveAt = (): Instant => run.schedule.effectiveAt;
+  await waitUntil(effectiveAt, () => notice.isDone() || run.isAmended(), 'notice is carried out');
+  while ((await run.untilDue(effectiveAt, 'date')) === 'amended') {
     await run.open();
-    if (run.isCancelled) return false;
+    if (run.isCancelled) {
+      await notice.stop();
+      return false;
+    }
   }
+  void notice.stop();
   return true;
 }
 
@@ -46,12 +56,28 @@ async function retain(run: ProcessRun, lost: readonly VisitId[]): Promise<string
   }
   const archive = await untilRetained(run, (schedule) => schedule.archiveAt);
   if (archive !== 'due') return archive;
-  await executePhase(run, 'archive');
+  const archived = await putAway(run, 'archive');
+  if (archived !== 'done') return archived;
   const removal = await untilRetained(run, (schedule) => schedule.deleteAt);
   if (removal !== 'due') return removal;
-  await executePhase(run, 'delete');
+  const deleted = await putAway(run, 'delete');
+  if (deleted !== 'done') return deleted;
   await bookkeeping.releaseNames(run.ref);
   return 'deleted';
+}
+
+/** Archives or deletes. Ended by a rehire or a withdrawal before it is through: nobody who comes back waits for a target in trouble. */
+async function putAway(run: ProcessRun, phase: 'archive' | 'delete'): Promise<'done' | 'rehired' | 'reopened'> {
+  const work = await phaseBeside(run, phase);
+  for (;;) {
+    await condition(() => work.isDone() || run.isTailStopped() || run.isAmended());
+    if (work.failure() !== undefined) throw work.failure();
+    if (work.isDone()) return 'done';
+    if (!run.isTailStopped()) await run.open();
+    if (!run.isTailStopped() && !run.isCancelled) continue;
+    await work.stop();
+    return run.isTailStopped() ? 'rehired' : 'reopened';
+  }
 }
 
 async function untilRetained(

@@ -28,5 +28,7 @@ async function takeOldAccess(run: ProcessRun): Promise<void> {
   const scope = await bookkeeping.fixRevokeScope(run.ref);
   if (!scope.any) return;
   const result = await run.untilDue((schedule) => schedule.graceUntil, 'grace-period');
-  if (result === 'due') await executePhase(run, 'revoke');
+  if (result !== 'due') return;
+  await executePhase(run, 'revoke');
+  await run.waitsForDecisionsAgain();
 }

@@ -7,6 +7,7 @@ import { stopTailSignal } from './messages.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
 
 const LOOK_AGAIN_MS = 500;
+const LOOK_AT_MOST_MS = 5 * 60_000;
 
 /**
  * Someone comes back (also: an end that was withdrawn after the cut). A do-not-rehire flag stops before any account; the former leaver's tail is stopped and
@@ -16,8 +17,10 @@ const LOOK_AGAIN_MS = 500;
 export async function rehireWorkflow(input: ProcessInput): Promise<ProcessResult> {
   const run = new ProcessRun(input);
   return run.conduct(async () => {
-    if (run.schedule.doNotRehire && (await run.askOperator({ kind: 'do-not-rehire', code: 'flag-set' })) === 'skip')
-      return 'stopped-by-flag';
+    while (run.schedule.doNotRehire) {
+      if ((await run.askOperator({ kind: 'do-not-rehire', code: 'flag-set' })) === 'skip') return 'stopped-by-flag';
+      await run.open();
+    }
     await stopTails(run);
     await run.withOperator(() => bookkeeping.reserveNames({ ...run.ref, renames: false }));
     return startWork(run);
@@ -25,11 +28,11 @@ export async function rehireWorkflow(input: ProcessInput): Promise<ProcessResult
 }
 
 async function stopTails(run: ProcessRun): Promise<void> {
-  while (run.schedule.tails.length > 0) {
+  for (let pauseMs = LOOK_AGAIN_MS; run.schedule.tails.length > 0; pauseMs = Math.min(2 * pauseMs, LOOK_AT_MOST_MS)) {
     for (const tail of run.schedule.tails) {
       await quietly(getExternalWorkflowHandle(tail.workflowId).signal(stopTailSignal));
     }
-    await sleep(LOOK_AGAIN_MS, { summary: 'the former process ends its retention' });
+    await sleep(pauseMs, { summary: 'the former process ends its retention' });
     await run.open();
   }
 }

@@ -95,6 +95,10 @@ function provision(
 
 function activate(input: PhaseInput, desired: DesiredAccount, actual: ActualAccount | undefined): readonly Operation[] {
   const { visit } = input;
+  // The start moved away between the decision to activate and this plan: nothing opens before its instant (edge case 4).
+  if (!input.started) {
+    return provision(input, desired, actual);
+  }
   if (!actual) {
     return createUsable(visit, desired);
   }

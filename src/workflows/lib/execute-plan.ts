@@ -1,4 +1,4 @@
-import { condition, isCancellation, sleep, uuid4 } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, log, sleep, uuid4 } from '@temporalio/workflow';
 import type { PlanId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
@@ -31,13 +31,56 @@ export interface StartedPhase {
  * them (design D6).
  */
 export async function startPhase(run: ProcessRun, phase: Phase): Promise<StartedPhase> {
+  const { execution, unseen } = await planned(run, phase);
+  await execution.sweep();
+  const settled = execution.finish().then((isStale) => (isStale ? again(run, phase) : undefined));
+  // Whoever started several phases hears of a failure when they come to wait for it, not as a rejection that nobody took.
+  settled.catch(() => undefined);
+  return { settled, unseen };
+}
+
+async function planned(run: ProcessRun, phase: Phase) {
   const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
   run.works(phase);
   run.expectApprovals(plan.approvals);
-  const execution = new PlanExecution(run, phase, plan);
-  await execution.sweep();
-  const settled = execution.finish().then((isStale) => (isStale ? again(run, phase) : undefined));
-  return { settled, unseen: plan.unseen };
+  return { execution: new PlanExecution(run, phase, plan), unseen: plan.unseen };
+}
+
+export interface PhaseBeside {
+  isDone(): boolean;
+  /** What it failed with, if it did; undefined while it runs. */
+  failure(): unknown;
+  /** Ends what is left of it and waits until its writes have stopped. */
+  stop(): Promise<void>;
+}
+
+/** Plans a phase and carries it out beside whatever comes next, which must not wait for a target in trouble or for a person. */
+export async function phaseBeside(run: ProcessRun, phase: Phase): Promise<PhaseBeside> {
+  const { execution } = await planned(run, phase);
+  const scope = new CancellationScope();
+  let isDone = false;
+  let failure: unknown;
+  const ended = scope
+    .run(async () => {
+      await execution.sweep();
+      await execution.finish();
+    })
+    .catch((error: unknown) => {
+      if (isCancellation(error)) return;
+      log.warn('a phase beside did not end well', { phase, ...reasonOf(error) });
+      failure = error;
+    })
+    .then(() => {
+      isDone = true;
+    });
+  return {
+    isDone: () => isDone,
+    failure: () => failure,
+    stop: () => {
+      scope.cancel();
+      return ended;
+    },
+  };
 }
 
 async function again(run: ProcessRun, phase: Phase): Promise<void> {
