@@ -1,3 +1,4 @@
+import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
 import type { ConnectorRegistry } from './registry.js';
 import { createRegistry } from './registry.js';
@@ -6,5 +7,5 @@ import { sqlFactory } from './sql/index.js';
 
 /** The registry of every connector kind that ships. */
 export function createShippedRegistry(): ConnectorRegistry {
-  return createRegistry([manualFactory, scimFactory, sqlFactory]);
+  return createRegistry([ldapFactory, manualFactory, scimFactory, sqlFactory]);
 }

@@ -77,9 +77,9 @@ describe('ConnectorError', () => {
 describe('the registry', () => {
   it('knows the shipped kinds and names every problem of a configuration', () => {
     const registry = createShippedRegistry();
-    expect([...registry.kinds()].sort()).toEqual(['manual', 'scim', 'sql']);
+    expect([...registry.kinds()].sort()).toEqual(['ldap', 'manual', 'scim', 'sql']);
     expect(registry.check('scim', { baseUrl: 'x', token: 'plain' })).toHaveLength(2);
-    expect(registry.check('ldap', {})).toEqual([expect.stringMatching(/kind ldap is not known/)]);
+    expect(registry.check('nothing', {})).toEqual([expect.stringMatching(/kind nothing is not known/)]);
     expect(() => registry.create('scim', 'x', {}, deps)).toThrow(ConnectorConfigError);
     expect(() => createRegistry([memoryFactory, memoryFactory])).toThrow(/twice/);
   });

@@ -171,7 +171,17 @@ export const sealGroup = group(async (harness, checks) => {
     (await connector.probeSignIn!(spec.login, secret, newContext())).answer;
   if (canProbe) {
     checks.equal(await answers(fresh), 'disabled', 'the sealed secret');
-    checks.equal(await answers(old), 'wrong-secret', 'the old secret');
+    if (harness.disabledBeforeSecret === true) {
+      await connector.enable!(ref, newContext());
+      checks.equal(
+        [await answers(old), await answers(fresh)],
+        ['wrong-secret', 'accepted'],
+        'both secrets, opened again',
+      );
+      await connector.seal!(ref, fresh, newContext());
+    } else {
+      checks.equal(await answers(old), 'wrong-secret', 'the old secret');
+    }
   }
   await connector.seal!(ref, later, newContext());
   if (canProbe) {

@@ -36,6 +36,8 @@ export interface Harness {
   readonly unknownAttribute: string;
   readonly absentNativeId: string;
   readonly group?: string;
+  /** The target refuses a disabled account before it looks at the secret: whether the old one is gone shows only after an enable. */
+  readonly disabledBeforeSecret?: true;
   /** Undefined = no such account. */
   peek(ref: AccountRef): Promise<Peeked | undefined>;
   countByLogin(login: string): Promise<number>;
