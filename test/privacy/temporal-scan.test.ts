@@ -13,6 +13,7 @@ import { brand } from '../../src/domain/process/ids.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
 import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
+import { unreplayable } from '../replay/fresh.js';
 import { createWorld, day, eventually, identityOf, processesOf } from '../support/world.js';
 import type { World } from '../support/world.js';
 import { faultyRegistry } from './leaky-registry.js';
@@ -250,6 +251,10 @@ describe('personal data in Temporal and in logs (design D7)', () => {
   it('no heartbeat and no failure of a pending activity holds any of it', () => {
     expect(pending.leaks).toEqual([]);
     expect(pending.heartbeats).toBeGreaterThan(0);
+  });
+
+  it('and all of it can be replayed, failures, decisions and operator tasks included', async () => {
+    expect(await unreplayable(world.client)).toEqual([]);
   });
 
   it('no line of the logs of workers, dispatcher, API and SDK holds any of it', () => {

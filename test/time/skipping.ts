@@ -69,12 +69,19 @@ export async function wakeLater(world: World, identityId: IdentityId, inMs: numb
   return true;
 }
 
+interface ProcessFacts {
+  readonly state: string;
+  readonly blocked_on: string | null;
+  readonly phase: string | null;
+  readonly due_at: string | null;
+}
+
 /** Waits for a process of a person in a state, doing meanwhile what is asked of hands. */
 export async function processOf(
   world: World,
   identityId: IdentityId,
   kind: string,
-  is: (row: { readonly state: string; readonly blocked_on: string | null; readonly phase: string | null }) => boolean,
+  is: (row: ProcessFacts) => boolean,
 ) {
   return eventually(async () => {
     await doManualTasks(world, identityId);
