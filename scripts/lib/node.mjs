@@ -34,9 +34,8 @@ export async function continueUnderPinnedNode(folder = root) {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, TENURE_PARENT_IPC: '1' },
   });
-  // Ctrl-C reaches parent and child alike; the child decides what it means. Other signals are handed on.
-  process.on('SIGINT', () => undefined);
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  // The child decides what a signal means. Ctrl-C in a terminal reaches both of us: the child takes that for one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   const [code, signal] = await new Promise((resolve) => child.once('exit', (...ending) => resolve(ending)));
   process.exit(code ?? 128 + (constants.signals[signal] ?? 0));
 }

@@ -52,10 +52,16 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** One Ctrl-C may arrive two or three times: from the terminal, from npm, and from the Node that brought ours. */
+const SAME_SIGNAL_MS = 700;
+
 function listen(stopping: AbortController, hurry: () => void, say: (line: string) => void): void {
+  let since = 0;
   const onSignal = () => {
-    if (!stopping.signal.aborted) stopping.abort(new Error('stopped by the person at the terminal'));
-    else {
+    if (!stopping.signal.aborted) {
+      since = performance.now();
+      stopping.abort(new Error('stopped by the person at the terminal'));
+    } else if (performance.now() - since > SAME_SIGNAL_MS) {
       say('Not waiting for work in hand any longer.');
       hurry();
     }

@@ -182,5 +182,6 @@ function sayWhere(run: RunInfo, say: (line: string) => void): void {
   say('                                       why there is access, by rule and fact');
   say('  npx tenure preview --person Geese    what would be done now');
   say('  npx tenure cut Justesen              take all access away at once');
+  say('  npx tenure tasks                     what waits for hands: the badge, for one');
   say('  npx tenure audit verify              check the hash chains');
 }
