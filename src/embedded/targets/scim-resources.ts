@@ -202,6 +202,19 @@ function collect(node: unknown, path: string, found: Record<string, string>): vo
   }
 }
 
+/** scimmy takes `urn:…:User:employeeNumber` as one name, and resources hold the extension as an object: the filter is shown both. */
 function matching(filter: unknown, resources: ScimJson[]): ScimJson[] {
-  return filter instanceof SCIMMY.Types.Filter ? (filter.match(resources) as ScimJson[]) : resources;
+  if (!(filter instanceof SCIMMY.Types.Filter)) return resources;
+  const shown = resources.map((resource) => ({ ...resource, ...extensionAttributes(resource) }));
+  const found = new Set(filter.match(shown) as ScimJson[]);
+  return resources.filter((_resource, index) => found.has(shown[index] ?? {}));
+}
+
+function extensionAttributes(resource: ScimJson): ScimJson {
+  const extensions = Object.entries(resource).filter(([name]) => name.startsWith('urn:'));
+  return Object.fromEntries(
+    extensions.flatMap(([urn, part]) =>
+      Object.entries(part as ScimJson).map(([name, value]) => [`${urn}:${name}`, value]),
+    ),
+  );
 }
