@@ -155,6 +155,37 @@ describe('what comes between two steps', () => {
     expect(await ask({ application: 'wiki' })).toEqual(ofWiki);
   });
 
+  it('an account that stood there before is adopted as it is: aligned, its credential left alone', async () => {
+    const record = hire(world, 'adopt', { attributes: { department: 'Finance' } });
+    const id = identityOf(await world.hr(record));
+    const made = await fetch(`${world.directory.scimUrl}/Users`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${world.scimToken}`, 'content-type': 'application/scim+json' },
+      body: JSON.stringify({
+        schemas: [
+          'urn:ietf:params:scim:schemas:core:2.0:User',
+          'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User',
+        ],
+        userName: `former.${world.tag}`,
+        active: true,
+        'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User': { employeeNumber: `${world.tag}-adopt` },
+      }),
+    });
+    expect(made.status).toBe(201);
+    const joiner = await begin(id, 'joiner');
+    await reserveNames(world.deps, { ...refOf(id, joiner), renames: false });
+    expect((await sweep(await plan(id, joiner, 'activate'))).get('directory')).toMatchObject({ kind: 'replan' });
+    expect((await sweep(await plan(id, joiner, 'activate'))).get('directory')).toMatchObject({ outcome: 'proven' });
+    expect(await world.directory.store.users({ userName: `former.${world.tag}` })).toEqual([]);
+    expect(await isActive('adopt')).toBe(true);
+    const handovers = await world.deps.db
+      .selectFrom('credential_handover')
+      .select('application')
+      .where('identity_id', '=', id)
+      .execute();
+    expect(handovers.map((row) => row.application)).not.toContain('directory');
+  });
+
   it('an application that policy dropped asks for hands, and holds up no other cut', async () => {
     const id = await joined('dropped');
     const { files } = await world.deps.db

@@ -96,6 +96,8 @@ async function work(visit: VisitContext): Promise<Rest> {
     visit.progress(operation.kind);
     account = await applyOperation(visit, operation, account);
     await finishStep(visit.deps.db, visit, operation.key);
+    // The rest of this plan is about a new account; one that stood there already is in use, and differs in its own ways.
+    if (operation.kind === 'create' && account.created_by_process === null) return adopted(visit);
   }
   const findings = account === undefined ? [] : await verifyVisit(visit, operations, account);
   const verdict = await conclude(visit, findings, account);
@@ -105,6 +107,11 @@ async function work(visit: VisitContext): Promise<Rest> {
   // What was seen is kept although the visit is not over: a person decides on it.
   if (verdict.kind === 'task') await keepFindings(visit, findings);
   return verdict;
+}
+
+async function adopted(visit: VisitContext): Promise<Rest> {
+  await settle(visit, 'superseded', []);
+  return { kind: 'replan', code: 'account-adopted' };
 }
 
 /** A read just after a write may not see the account yet (edge case 54): it is looked at again before it counts as gone. */

@@ -85,8 +85,7 @@ export async function phaseBeside(run: ProcessRun, phase: Phase): Promise<PhaseB
 
 async function again(run: ProcessRun, phase: Phase): Promise<void> {
   for (let turn = 1; turn <= REPLANS; turn += 1) {
-    const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
-    const execution = new PlanExecution(run, phase, plan);
+    const { execution } = await planned(run, phase);
     await execution.sweep();
     if (!(await execution.finish())) return;
   }
