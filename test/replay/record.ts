@@ -45,7 +45,7 @@ async function store(workflow: string, name: string, workflowId: string): Promis
   storeHistory({ workflow, name, workflowId, history });
 }
 
-async function storeProcess(id: IdentityId, kind: keyof typeof TYPES  , name: string): Promise<void> {
+async function storeProcess(id: IdentityId, kind: keyof typeof TYPES, name: string): Promise<void> {
   const row = await world.deps.db
     .selectFrom('process')
     .select('workflow_id')

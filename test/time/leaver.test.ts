@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
-import { unreplayable } from '../replay/fresh.js';
 import { createWorld, day, eventually, hire, identityOf } from '../support/world.js';
 import type { World } from '../support/world.js';
 import { DAY_MS, MINUTE_MS, afterMidnight, processOf, skipTo, wakeLater } from './skipping.js';
@@ -168,11 +167,6 @@ describe('a leaver in skipped time, on the real server', () => {
 
   it('that is hired again at day 60 is archived and never deleted, and comes back to the same account', () =>
     stories[1]);
-
-  it('leaves histories that can be replayed', async () => {
-    await Promise.all(stories);
-    expect(await unreplayable(world.client)).toEqual([]);
-  });
 
   it('gives its activities the instant it lives in', async () => {
     await Promise.all(stories);
