@@ -39,8 +39,8 @@ export const expectedEffects: Readonly<Record<'directory' | 'erp' | 'wiki', Effe
     '48005': { create: 1, enable: 1, 'member-add': 2, update: 2 },
     '48006': { create: 1, enable: 1, 'member-add': 2 },
     '48007': { create: 1, enable: 1, 'member-add': 2, disable: 1, 'member-remove': 2 },
-    // Left, was archived (update), came back (update).
-    '48008': { create: 1, enable: 2, 'member-add': 4, disable: 1, 'member-remove': 2, update: 2 },
+    // Left, came back.
+    '48008': { create: 1, enable: 2, 'member-add': 4, disable: 1, 'member-remove': 2 },
     '48009': { create: 1, enable: 1, 'member-add': 2 },
     '48011': { create: 1, 'member-add': 2 },
     gone: { create: 1, 'member-add': 2, 'member-remove': 2, delete: 1 },
@@ -50,7 +50,7 @@ export const expectedEffects: Readonly<Record<'directory' | 'erp' | 'wiki', Effe
     '48004': { create: 1, enable: 1, 'member-add': 1 },
     '48006': { create: 1, enable: 1, 'member-add': 2, 'member-remove': 1 },
     '48007': { create: 1, enable: 1, 'member-add': 1, disable: 1, 'member-remove': 1 },
-    '48008': { create: 1, enable: 1, 'member-add': 2, disable: 1, 'member-remove': 1, archive: 2 },
+    '48008': { create: 1, enable: 2, 'member-add': 2, disable: 1, 'member-remove': 1 },
   },
   wiki: {},
 };

@@ -72,7 +72,8 @@ export class Run {
   constructor(home: string, args: readonly string[]) {
     this.child = spawn(process.execPath, [program, ...args], {
       env: { ...process.env, NODE_OPTIONS: '', TENURE_HOME: home, ...freePorts },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Over the channel it hears of our end, should jest be killed.
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
