@@ -1,3 +1,4 @@
+import { activeDirectoryFactory } from './active-directory/index.js';
 import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
 import type { ConnectorRegistry } from './registry.js';
@@ -7,5 +8,5 @@ import { sqlFactory } from './sql/index.js';
 
 /** The registry of every connector kind that ships. */
 export function createShippedRegistry(): ConnectorRegistry {
-  return createRegistry([ldapFactory, manualFactory, scimFactory, sqlFactory]);
+  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, scimFactory, sqlFactory]);
 }

@@ -3,7 +3,10 @@
 # apt-get: elsewhere it says so and changes nothing, and the suites then name what they skipped. Safe to repeat.
 set -euo pipefail
 
-packages=(openssl slapd ldap-utils)
+packages=(
+  openssl slapd ldap-utils
+  samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools
+)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -138,8 +138,8 @@ olcDbNoSync: TRUE
 olcDbIndex: objectClass,uid,cn,employeeNumber,member,memberUid,memberOf,entryUUID,entryCSN eq
 olcLimits: dn.exact="${service}" size.soft=unlimited size.hard=unlimited size.prtotal=unlimited
 olcAccess: to attrs=userPassword by dn.exact="${service}" write by anonymous auth by * none
-olcAccess: to dn.subtree="ou=people,${suffix}" by dn.exact="${service}" manage by * none
-olcAccess: to dn.subtree="ou=disabled,${suffix}" by dn.exact="${service}" manage by * none
+olcAccess: to dn.subtree="ou=people,${suffix}" by dn.exact="${service}" write by * none
+olcAccess: to dn.subtree="ou=disabled,${suffix}" by dn.exact="${service}" write by * none
 olcAccess: to dn.subtree="ou=groups,${suffix}" by dn.exact="${service}" write by * none
 olcAccess: to * by dn.exact="${service}" read by * none
 

@@ -64,9 +64,12 @@ export async function listAccounts(
             filter: accountFilter(context, new OrFilter({ filters })),
             attributes: accountAttributes(context),
           });
-    const items = entries
-      .map((entry) => observeEntry(context, entry, groupsShown(context, entry), 'list'))
-      .sort((left, right) => (left.ref.nativeId < right.ref.nativeId ? -1 : 1));
+    const observed = entries.map(async (entry) =>
+      observeEntry(context, entry, await groupsShown(context, session, entry), 'list'),
+    );
+    const items = (await Promise.all(observed)).sort((left, right) =>
+      left.ref.nativeId < right.ref.nativeId ? -1 : 1,
+    );
     return ids.length > wanted.length && last !== undefined
       ? { items, complete: false, next: last }
       : { items, complete: true };
@@ -107,9 +110,7 @@ async function observeWithGroups(
   entry: LdapEntry,
   operation: string,
 ): Promise<ObservedAccount> {
-  const shown = groupsShown(context, entry);
-  const isWhole = shown !== undefined && context.dialect.hiddenGroup === undefined;
-  const entitlements = isWhole ? shown : await groupsHolding(context, session, entry);
+  const entitlements = (await groupsShown(context, session, entry)) ?? (await groupsHolding(context, session, entry));
   return observeEntry(context, entry, entitlements, operation);
 }
 

@@ -63,8 +63,8 @@ export interface DirectoryDialect {
   enabledChanges(entry: LdapEntry, enabled: boolean): readonly LdapChange[];
   /** A new secret and the disabled state, in one modification. */
   seal(session: LdapSession, entry: LdapEntry, secret: Secret): Promise<void>;
-  /** Sets the secret; the account's state stays as it is. */
-  writeSecret(session: LdapSession, entry: LdapEntry, secret: Secret): Promise<void>;
+  /** Sets the secret; the account's state stays as it is. `forOwner`: a person gets it, and no program. */
+  writeSecret(session: LdapSession, entry: LdapEntry, secret: Secret, forOwner: boolean): Promise<void>;
   /** Groups that a member attribute does not show (Active Directory's primary group). */
   hiddenGroup?(session: LdapSession, entry: LdapEntry): Promise<LdapEntry | undefined>;
   /** Before a membership is taken away: makes a hidden group an ordinary one. */

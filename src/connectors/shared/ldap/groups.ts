@@ -22,11 +22,18 @@ export function groupName({ config }: DirectoryContext, dn: string): string {
 }
 
 /** The groups that an account's own entry shows; undefined when the directory does not show them there. */
-export function groupsShown(context: DirectoryContext, entry: LdapEntry): readonly string[] | undefined {
+export async function groupsShown(
+  context: DirectoryContext,
+  session: LdapSession,
+  entry: LdapEntry,
+): Promise<readonly string[] | undefined> {
   const memberOf = context.config.groups?.memberOf;
-  return memberOf === undefined || context.dialect.hiddenGroup !== undefined
-    ? undefined
-    : valuesOf(entry, memberOf).map((dn) => groupName(context, dn));
+  if (memberOf === undefined) {
+    return undefined;
+  }
+  const hidden = await context.dialect.hiddenGroup?.(session, entry);
+  const held = [...valuesOf(entry, memberOf), ...(hidden === undefined ? [] : [hidden.dn])];
+  return [...new Set(held.map((dn) => groupName(context, dn)))];
 }
 
 /** The names of all groups that hold the account, asked from the groups' side; undefined without groups. */

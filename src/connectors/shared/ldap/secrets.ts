@@ -31,7 +31,7 @@ export async function setSecret(
 ): Promise<MutationResult> {
   return context.directory.run('setSecret', ctx, async (session) => {
     const entry = await requireEntry(context, session, ref, 'setSecret');
-    await context.dialect.writeSecret(session, entry, secret);
+    await context.dialect.writeSecret(session, entry, secret, false);
     return { outcome: 'applied', ref, changed: [] };
   });
 }
@@ -47,7 +47,7 @@ export async function resetCredentials(
     const entry = await requireEntry(context, session, ref, 'resetCredentials');
     const secret = Secret.random();
     const { reference } = await sink.put(secret);
-    await context.dialect.writeSecret(session, entry, secret);
+    await context.dialect.writeSecret(session, entry, secret, true);
     return { outcome: 'applied', ref, changed: [], secretReference: reference };
   });
 }

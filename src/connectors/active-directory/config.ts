@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { isSecretReference } from '../secret.js';
+import { accountFields, directoryFields, directoryProblems, groupFields } from '../shared/ldap/config.js';
+
+const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
+
+export const activeDirectoryConfigSchema = z
+  .strictObject({
+    ...directoryFields,
+    /** The service account, as user principal name or DN. */
+    bind: z.strictObject({
+      name: z.string().regex(/.[@=]./, 'must be a user principal name or a DN'),
+      password: reference,
+    }),
+    accounts: z.strictObject({
+      ...accountFields,
+      /** What follows the @ of user principal names; the login is sAMAccountName. */
+      upnSuffix: z.string().regex(/^[A-Za-z0-9.-]+$/, 'must be a domain name'),
+      /** A person who gets a new password has to change it at the first sign-in (pwdLastSet = 0). */
+      mustChangePassword: z.boolean().default(false),
+    }),
+    groups: z.strictObject(groupFields).optional(),
+  })
+  .superRefine((config, issues) => {
+    for (const { path, message } of directoryProblems(config)) {
+      issues.addIssue({ code: 'custom', path, message });
+    }
+    if (config.tls.mode === 'none') {
+      const message = 'Active Directory takes passwords over an encrypted connection only';
+      issues.addIssue({ code: 'custom', path: ['tls', 'mode'], message });
+    }
+  });
+
+export type ActiveDirectoryConfig = z.infer<typeof activeDirectoryConfigSchema>;
