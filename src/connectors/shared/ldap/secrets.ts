@@ -3,7 +3,7 @@ import type { AccountRef, AccountStatus, MutationResult, OperationContext, SignI
 import { Secret } from '../../secret.js';
 import type { SecretSink } from '../../secret.js';
 import { timeLimit } from '../time-limit.js';
-import { discard, openConnection } from './client.js';
+import { discard, openConnection } from './connections.js';
 import type { BindOutcome, DirectoryContext } from './dialect.js';
 import { entriesBy, requireEntry } from './entries.js';
 import { networkCode, resultCodeOf } from './result-codes.js';

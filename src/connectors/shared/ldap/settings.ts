@@ -1,5 +1,5 @@
 import type { Secret, SecretResolver } from '../../secret.js';
-import type { ConnectionSettings } from './client.js';
+import type { ConnectionSettings } from './connections.js';
 
 /** The connection part of a parsed configuration. */
 export interface ConnectionConfig {
