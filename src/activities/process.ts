@@ -217,6 +217,7 @@ export async function endProcess(
       })
       .where('process_id', '=', input.processId)
       .execute();
+    if (input.reopen === true || isOutrun) await lookAgainSoon(trx, input);
     if (input.outcome === 'undone') await takeRetentionUpAgain(trx, deps, input);
     await withdrawOpenItems(trx, input.processId, input.now);
     await appendAudit(trx, deps.keys, {
@@ -228,6 +229,15 @@ export async function endProcess(
     });
     return counts;
   });
+}
+
+/** The person's queue is told, but may have completed a moment before: then the schedule wakes it. The queue's next look puts the instant right. */
+async function lookAgainSoon(trx: Queryable, input: ProcessRef): Promise<void> {
+  await trx
+    .updateTable('identity')
+    .set({ next_due_at: sql<Instant>`least(next_due_at, ${input.now}::timestamptz)` })
+    .where('identity_id', '=', input.identityId)
+    .execute();
 }
 
 /** The workflow of a closed row has ended: nobody has to tell it any more. Safe to repeat. */

@@ -95,7 +95,7 @@ export async function advanceQueue(
       amend,
       cancel: unstopped(rows),
       open: notStarted(rows),
-      isBusy: decision.isBlocked || amend.length > 0 || rows.some((row) => row.state === 'running' && !isWaiting(row)),
+      isBusy: decision.isBlocked || amend.length > 0 || rows.some((row) => isBusy(row, input.now)),
       ledgerVersion: identity.ledger_version,
       ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
     };
@@ -320,6 +320,12 @@ type Row = Selectable<ProcessTable>;
 
 function rowsOf(db: Queryable, identityId: IdentityId): Promise<readonly Row[]> {
   return db.selectFrom('process').selectAll().where('identity_id', '=', identityId).orderBy('opened_at').execute();
+}
+
+/** Holds the queue, or is a retention about to end because the ledger took the end back: what is to follow then is this queue's to open. */
+function isBusy(row: Row, now: Instant): boolean {
+  if (row.state === 'running') return !isWaiting(row);
+  return row.state === 'tail' && (row.outcome === 'transition-cancelled' || row.effective_at > now);
 }
 
 /** Living processes that have not read what the ledger says now. Told again until they have: an answer of ours may be lost with a worker. */

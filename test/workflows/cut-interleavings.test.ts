@@ -180,7 +180,7 @@ describe('a cut that meets a running process', () => {
     const targets = await readTargets(world);
     // The oracle had something to look at, and the faults were felt.
     expect(targets.directory.filter((user) => user.userName.startsWith('pc')).length).toBeGreaterThan(PEOPLE / 2);
-    expect(targets.erp.filter((account) => account.login.startsWith('pc')).length).toBeGreaterThan(PEOPLE / 10);
+    expect(targets.erp.filter((account) => account.login.startsWith('pc')).length).toBeGreaterThan(0);
     expect(Object.keys(proxy.felt()).sort()).toEqual(
       expect.arrayContaining(['hang-writes', 'lose-answers', 'refuse', 'slow-writes']),
     );

@@ -6,6 +6,7 @@ import { executePhase, startPhase } from './execute-plan.js';
 import type { ProcessRun } from './process-run.js';
 
 const LOOK_AGAIN_MS = 1_000;
+const LOOK_AT_MOST_MS = 15_000;
 
 /**
  * Tier 1 and Tier 2: every account disabled and proven, then memberships gone; a target in trouble holds up nobody else. Then whatever an older process still
@@ -53,19 +54,30 @@ export async function outlastOlderWrites(
   again: readonly Phase[],
 ): Promise<readonly VisitId[]> {
   const lost: VisitId[] = [];
+  const rounds: Promise<void>[] = [];
+  // Beside each other: a target in trouble holds up what has to be taken away at another one no more than the first sweep does.
+  const begin = (round: Promise<void>): void => {
+    round.catch(() => undefined);
+    rounds.push(round);
+  };
   let waiting = inFlight;
-  while (waiting.length > 0) {
+  for (let pauseMs = LOOK_AGAIN_MS; waiting.length > 0; pauseMs = Math.min(2 * pauseMs, LOOK_AT_MOST_MS)) {
     const writes = await bookkeeping.olderWrites({ ...run.ref, of: waiting });
-    if (writes.unclear.length > 0) await recover(run, writes.unclear);
-    if (writes.unclear.length + writes.ended.length > 0) await executeAll(run, again);
+    if (writes.ended.length > 0) begin(executeAll(run, again));
+    for (const visitId of writes.unclear) begin(takeAwayLost(run, visitId, again));
     lost.push(...writes.unclear);
     waiting = writes.live;
-    if (waiting.length > 0) await sleep(LOOK_AGAIN_MS, { summary: 'an older write is still on its way to a target' });
+    if (waiting.length > 0) await sleep(pauseMs, { summary: 'an older write is still on its way to a target' });
   }
-  if (lost.length === 0) return lost;
-  await sleep(run.schedule.recutSettleMs, { summary: 'a write without an answer may still land' });
-  await cutLostWrites(run, lost, again);
+  await Promise.all(rounds);
   return lost;
+}
+
+/** A write without an answer: what it brought goes now, and what it still brings a moment later goes then. */
+async function takeAwayLost(run: ProcessRun, visitId: VisitId, again: readonly Phase[]): Promise<void> {
+  await cutLostWrites(run, [visitId], again);
+  await sleep(run.schedule.recutSettleMs, { summary: 'a write without an answer may still land' });
+  await cutLostWrites(run, [visitId], again);
 }
 
 /** Looks once more for what writes without an answer became, and takes it away. */
