@@ -35,12 +35,14 @@ export function isFactOf<K extends Statement['kind']>(fact: Fact, kind: K): fact
 }
 
 /**
- * Order of strength, weakest first: source version, then content, then the source's event id. Arrival, `recordedAt` and the random fact id
- * decide nothing; the fact id only picks one of exact duplicates, which say the same.
+ * Order of strength, weakest first: source version, then what corrects something over what does not (a sender without versions names what it replaces), then
+ * content, then the source's event id. Arrival, `recordedAt` and the random fact id decide nothing; the fact id only picks one of exact duplicates, which say the
+ * same.
  */
 export function compareStrength(a: Fact, b: Fact): number {
   return (
     a.sourceVersion - b.sourceVersion ||
+    Number(a.corrects !== undefined) - Number(b.corrects !== undefined) ||
     compare(contentHash(a.statement), contentHash(b.statement)) ||
     compare(a.sourceEventId, b.sourceEventId) ||
     compare(a.source, b.source) ||

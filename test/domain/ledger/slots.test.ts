@@ -45,6 +45,15 @@ describe('slots', () => {
     expect(only([late, correction, original]).winner).toBe('e2');
   });
 
+  it('46: without versions, what names another event as replaced is stronger than it, whatever it says', () => {
+    for (const day of ['2026-07-01', '2026-08-01', '2026-09-01', '2026-10-01', '2026-11-01']) {
+      const replacement = fact('e2', end(day), { corrects: 'e1' });
+      expect(only([original, replacement]).winner).toBe('e2');
+      expect(only([replacement, original]).winner).toBe('e2');
+    }
+    expect(only([original, fact('e2', withdraw, { corrects: 'e1' })]).withdrawn).toBe(true);
+  });
+
   it('equal versions are decided by content, then by event id, never by the fact id or by arrival', () => {
     const a = fact('a', end('2026-08-01'), { corrects: 'e1', version: 2, factId: brand<FactId>('z') });
     const b = fact('b', end('2026-08-02'), { corrects: 'e1', version: 2, factId: brand<FactId>('y') });
