@@ -31,6 +31,7 @@ export function activeDirectoryConfig(server: Pick<SambaAd, 'suffix' | 'url' | '
     },
     groups: { base: `OU=Groups,${suffix}` },
     archive: { container: `OU=Disabled,${suffix}` },
+    requestTimeoutMs: 20_000,
   } as const;
 }
 

@@ -3,12 +3,10 @@
  * They end with the run (global-teardown.mjs) or soon after jest is killed (reaper.mjs).
  */
 import { Connection } from '@temporalio/client';
-import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { loadConfig } from '../../src/config.js';
 import type { DatabaseRole } from '../../src/config.js';
@@ -18,13 +16,12 @@ import { databaseOsUser } from '../../src/embedded/os-user.js';
 import { installPostgres } from '../../src/embedded/postgres-binaries.js';
 import { startPostgres } from '../../src/embedded/postgres.js';
 import { freePort } from '../../src/embedded/processes.js';
-import type { ProcessMark } from '../../src/embedded/processes.js';
 import { findTemporalCli } from '../../src/embedded/temporal-cli.js';
 import type { SearchAttributes } from '../../src/embedded/temporal.js';
 import { ensureNamespace, startTemporal } from '../../src/embedded/temporal.js';
+import { isFirst, recordMark, runFolder, startReaper } from './run-folder.js';
 
 const template = 'tenure_template';
-const reaperProgram = fileURLToPath(new URL('./reaper.mjs', import.meta.url));
 
 export interface TestDatabase extends Readonly<Record<DatabaseRole, string>> {
   readonly name: string;
@@ -134,34 +131,6 @@ async function once<Result extends object>(name: string, work: (folder: string) 
   const outcome = JSON.parse(readFileSync(file, 'utf8')) as { readonly result?: Result; readonly failure?: string };
   if (outcome.result === undefined) throw new Error(`the test run's ${name} failed: ${outcome.failure ?? ''}`);
   return outcome.result;
-}
-
-function isFirst(lock: string): boolean {
-  try {
-    mkdirSync(lock);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function startReaper(folder: string): void {
-  const owner = process.env['TENURE_TEST_OWNER'];
-  if (owner === undefined || !isFirst(join(folder, 'reaper.lock'))) return;
-  const [pid = '', ...start] = owner.split(' ');
-  const args = [reaperProgram, folder, pid, start.join(' ')];
-  spawn(process.execPath, args, { detached: true, stdio: 'ignore', env: { PATH: process.env['PATH'] } }).unref();
-}
-
-function recordMark(folder: string, name: string, mark: ProcessMark): Promise<void> {
-  writeFileSync(join(folder, `${name}.mark.json`), JSON.stringify(mark));
-  return Promise.resolve();
-}
-
-function runFolder(): string {
-  const folder = process.env['TENURE_TEST_RUN'];
-  if (folder === undefined) throw new Error('TENURE_TEST_RUN is not set: run tests with the project’s jest.config.js');
-  return folder;
 }
 
 function withDatabase(url: string, database: string): string {

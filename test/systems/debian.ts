@@ -1,11 +1,12 @@
 /** Real systems from Debian packages: installed when we are root, run in a folder of their own, ended by pid. */
 import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { markProcess } from '../../src/embedded/processes.js';
+import { forgetMark, recordMark, runFolder, startReaper } from '../support/run-folder.js';
 
 export const run = promisify(execFile);
 
@@ -64,12 +65,10 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
-/** Starts a program in the foreground and waits until `isReady`. Ends it, and says what it said, when it is not. */
+/**
+ * Starts a program in the foreground and waits until `isReady`. Ends it, and says what it said, when it is not. It does
+ * not outlive the test run, however that ends.
+ */
 export async function startDaemon(
   command: string,
   args: readonly string[],
@@ -79,16 +78,22 @@ export async function startDaemon(
   const log = openSync(logFile, 'a');
   const child = spawn(command, args, { stdio: ['ignore', log, log], env: systemEnvironment });
   closeSync(log);
-  running.add(child);
   let failure = '';
   child.once('error', (error) => (failure = error.message));
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const folder = runFolder();
+  const mark = child.pid === undefined ? undefined : await markProcess(child.pid);
+  const name = `system-${child.pid}`;
+  if (mark !== undefined) {
+    startReaper(folder);
+    await recordMark(folder, name, mark);
+  }
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
     const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
     await exited;
     clearTimeout(late);
-    running.delete(child);
+    forgetMark(folder, name);
   };
   for (let waited = 0; waited < 40_000 && child.exitCode === null && failure === ''; waited += 100) {
     if (await isReady()) {

@@ -1,8 +1,8 @@
 /** OpenLDAP slapd (Debian) with memberOf, refint, ppolicy and unique, in a folder and on ports of its own. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../src/embedded/processes.js';
+import { runFolder } from '../support/run-folder.js';
 import type { Certificates, LdifEntry } from './debian.js';
 import { makeCertificates, parseLdif, reasonToSkip, run, startDaemon, systemEnvironment } from './debian.js';
 
@@ -33,7 +33,7 @@ export function reasonToSkipOpenLdap(): Promise<string | undefined> {
 
 /** Starts a server with an empty directory: people, disabled, groups, a password policy and Tenure's account. */
 export async function startOpenLdap(): Promise<OpenLdap> {
-  const folder = await mkdtemp(join(tmpdir(), 'tenure-slapd-'));
+  const folder = await mkdtemp(join(runFolder(), 'slapd-'));
   const [port, securePort] = [await freePort(), await freePort()];
   const certificates = await makeCertificates(join(folder, 'tls'));
   const service = { dn: `cn=tenure,ou=services,${suffix}`, password: 'service-secret-of-the-tests' };

@@ -4,8 +4,8 @@
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runFolder } from '../support/run-folder.js';
 import type { Certificates, LdifEntry } from './debian.js';
 import { makeCertificates, parseLdif, reasonToSkip, run, startDaemon, systemEnvironment } from './debian.js';
 
@@ -50,7 +50,7 @@ export async function reasonToSkipSambaAd(): Promise<string | undefined> {
 
 /** Provisions a domain (about 10 s) and starts its controller: OUs People, Disabled and Groups, and Tenure's account. */
 export async function startSambaAd(): Promise<SambaAd> {
-  const folder = await mkdtemp(join(tmpdir(), 'tenure-samba-'));
+  const folder = await mkdtemp(join(runFolder(), 'samba-'));
   const address = await freeAddress();
   const certificates = await makeCertificates(join(folder, 'tls'), [`IP:${address}`, `DNS:dc1.${domain}`]);
   for (const name of ['lock', 'cache', 'run', 'ncalrpc']) await mkdir(join(folder, name));

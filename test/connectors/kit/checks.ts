@@ -23,7 +23,7 @@ export interface ContextOptions {
   readonly sentMarker?: () => Promise<void>;
 }
 
-/** Makes a context that is good for ten seconds and counts the calls of its marker. */
+/** Makes a context that is good for twenty seconds (a domain controller is slow) and counts the calls of its marker. */
 export function newContext(options: ContextOptions = {}): TestContext {
   const lines: string[] = [];
   let markers = 0;
@@ -33,7 +33,7 @@ export function newContext(options: ContextOptions = {}): TestContext {
   return {
     idempotencyKey: options.idempotencyKey ?? randomUUID(),
     signal: options.signal ?? new AbortController().signal,
-    deadline: new Date(Date.now() + (options.withinMs ?? 10_000)).toISOString(),
+    deadline: new Date(Date.now() + (options.withinMs ?? 20_000)).toISOString(),
     progress: (detail) => lines.push(detail),
     logger: { debug: log, info: log, warn: log, error: log },
     sentMarker: async () => {
