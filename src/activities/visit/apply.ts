@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { QueryCreator } from 'kysely';
 import type {
   AccountRef,
   AttributeDelta,
@@ -7,7 +8,7 @@ import type {
   OperationContext,
 } from '../../connectors/connector.js';
 import { Secret } from '../../connectors/secret.js';
-import type { Queryable } from '../../db/database.js';
+import type { Schema } from '../../db/schema.js';
 import type { Operation } from '../../domain/plan/types.js';
 import { brand } from '../../domain/process/ids.js';
 import type { AccountId, ProcessId } from '../../domain/process/ids.js';
@@ -41,7 +42,8 @@ export async function applyOperation(
   operation: Operation,
   account: AccountRow | undefined,
 ): Promise<AccountRow> {
-  if (operation.kind === 'create') return account ?? (await create(visit, operation));
+  if (operation.kind === 'create')
+    return account === undefined ? create(visit, operation) : finished(visit, operation, account);
   if (account === undefined) throw new TenureError('AccountMissing', 'no-account');
   const result = await mutate(visit, operation, account);
   return noteResult(visit, operation, account, result);
@@ -102,11 +104,12 @@ async function create(visit: VisitContext, operation: Operation): Promise<Accoun
   const login = operation.login ?? '';
   // After a write of ours was sent, the connector's adoption key finds it again; before, somebody else's hand may have made the account.
   const known = visit.row.first_write_at === null ? await adoptable(visit, operation) : undefined;
-  if (known !== undefined) return link(visit, known, null);
+  if (known !== undefined) return finished(visit, operation, await link(visit, known, null));
   const spec = { objectClass: 'account' as const, login, enabled: operation.enabled ?? false, attributes };
   const result = await required(connector.create?.(spec, operationContext(visit, creationKey(visit), true)));
   const status = operation.enabled === true ? ('enabled' as const) : ('disabled' as const);
-  return link(visit, { ref: result.ref, login, status, attributes, entitlements: [] }, visit.row.process_id);
+  const made = { ref: result.ref, login, status, attributes, entitlements: [] };
+  return finished(visit, operation, await link(visit, made, visit.row.process_id));
 }
 
 /**
@@ -258,7 +261,7 @@ async function handoverSecret(visit: VisitContext): Promise<Secret | undefined> 
   const { db, keys } = visit.deps;
   const context = `handover/${visit.row.application}`;
   const secret = Secret.random();
-  await db
+  const row = await db
     .insertInto('credential_handover')
     .values({
       handover_id: randomUUID(),
@@ -270,14 +273,13 @@ async function handoverSecret(visit: VisitContext): Promise<Secret | undefined> 
       collected_at: null,
       collected_by: null,
     })
-    .onConflict((conflict) => conflict.columns(['identity_id', 'application', 'process_id']).doNothing())
-    .execute();
-  const row = await db
-    .selectFrom('credential_handover')
-    .select('secret')
-    .where('identity_id', '=', visit.row.identity_id)
-    .where('application', '=', visit.row.application)
-    .where('process_id', '=', visit.row.process_id)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['identity_id', 'application', 'process_id'])
+        // Changes nothing, and so gives back what is stored.
+        .doUpdateSet((eb) => ({ process_id: eb.ref('excluded.process_id') })),
+    )
+    .returning('secret')
     .executeTakeFirstOrThrow();
   if (row.secret === null) return undefined;
   const stored = await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
@@ -292,7 +294,7 @@ async function noteResult(
 ): Promise<AccountRow> {
   const now = visit.clock();
   const attributes = { ...account.attributes, ...plainAttributes(operation) };
-  return visit.deps.db
+  return finishing(visit, operation)
     .updateTable('account')
     .set({
       native_id: result.ref.nativeId,
@@ -337,18 +339,28 @@ function changeOf(operation: Operation, account: AccountRow, now: AccountRow['ob
   }
 }
 
-/** Notes a finished operation, and that no write of this visit is in flight any more. */
-export async function finishStep(db: Queryable, visit: VisitContext, operationKey: string): Promise<void> {
-  await db
+/** Notes the operation as finished whose account is linked. */
+async function finished(visit: VisitContext, operation: Operation, account: AccountRow): Promise<AccountRow> {
+  return finishing(visit, operation)
+    .selectFrom('account')
+    .selectAll()
+    .where('account_id', '=', account.account_id)
+    .executeTakeFirstOrThrow();
+}
+
+/** Begins a statement that also notes the operation as finished, and that no write of this visit is in flight any more: all of it at once or nothing. */
+function finishing(visit: VisitContext, operation: Operation): QueryCreator<Schema> {
+  const visitId = visit.row.visit_id;
+  const step = { visit_id: visitId, operation_key: operation.key, state: 'applied' as const, at: visit.clock() };
+  return visit.deps.db
     .with('clear', (cte) =>
-      cte
-        .updateTable('visit')
-        .set({ write_in_flight: false })
-        .where('visit_id', '=', visit.row.visit_id)
-        .returning('visit_id'),
+      cte.updateTable('visit').set({ write_in_flight: false }).where('visit_id', '=', visitId).returning('visit_id'),
     )
-    .insertInto('visit_step')
-    .values({ visit_id: visit.row.visit_id, operation_key: operationKey, state: 'applied', at: visit.clock() })
-    .onConflict((conflict) => conflict.columns(['visit_id', 'operation_key']).doUpdateSet({ state: 'applied' }))
-    .execute();
+    .with('step', (cte) =>
+      cte
+        .insertInto('visit_step')
+        .values(step)
+        .onConflict((conflict) => conflict.columns(['visit_id', 'operation_key']).doUpdateSet({ state: 'applied' }))
+        .returning('visit_id'),
+    );
 }

@@ -23,12 +23,9 @@ export async function passFence(visit: VisitContext): Promise<void> {
 /** Whether a cut came since this visit was planned, and it is not itself a cut's. */
 export async function isOutdated(visit: VisitContext): Promise<boolean> {
   if (isCutting(visit)) return false;
-  const identity = await visit.deps.db
-    .selectFrom('identity')
-    .select('generation')
-    .where('identity_id', '=', visit.row.identity_id)
-    .executeTakeFirstOrThrow();
-  return identity.generation > visit.process.generation;
+  const generation = await visit.company.rows.generation(visit.row.identity_id);
+  if (generation === undefined) throw new Error('no such identity');
+  return generation > visit.process.generation;
 }
 
 function isCutting(visit: VisitContext): boolean {

@@ -1,6 +1,4 @@
-import type { Selectable } from 'kysely';
 import type { Connector } from '../../connectors/connector.js';
-import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
 import type { PlannedVisit } from '../../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
 import type { VisitId } from '../../domain/process/ids.js';
@@ -8,14 +6,28 @@ import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { VisitRecorder } from './record.js';
+import { VisitRows } from './rows.js';
+import type { AccountRow, ProcessRow, VisitRow } from './rows.js';
 
-export type AccountRow = Selectable<AccountTable>;
+export type { AccountRow } from './rows.js';
+
+/** What the visits of one sweep share: what they ask or record at the same moment is one statement. */
+export interface Company {
+  readonly rows: VisitRows;
+  readonly recorder: VisitRecorder;
+}
+
+export function createCompany(deps: ActivityDeps): Company {
+  return { rows: new VisitRows(deps.db), recorder: new VisitRecorder(deps) };
+}
 
 /** Everything one visit works with. */
 export interface VisitContext {
   readonly deps: ActivityDeps;
-  readonly row: Selectable<VisitTable>;
-  readonly process: Selectable<ProcessTable>;
+  readonly company: Company;
+  readonly row: VisitRow;
+  readonly process: ProcessRow;
   readonly planned: PlannedVisit;
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
@@ -34,14 +46,16 @@ export interface VisitContext {
 export async function loadVisit(
   deps: ActivityDeps,
   visitId: VisitId,
-  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & { readonly timeoutMs?: number },
+  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & {
+    readonly timeoutMs?: number;
+    readonly company?: Company;
+  },
 ): Promise<VisitContext> {
-  const row = await deps.db.selectFrom('visit').selectAll().where('visit_id', '=', visitId).executeTakeFirstOrThrow();
-  const process = await deps.db
-    .selectFrom('process')
-    .selectAll()
-    .where('process_id', '=', row.process_id)
-    .executeTakeFirstOrThrow();
+  const company = run.company ?? createCompany(deps);
+  const row = await company.rows.visit(visitId);
+  if (row === undefined) throw new Error('no such visit');
+  const process = await company.rows.process(row.process_id);
+  if (process === undefined) throw new Error('no such process');
   const pinned = await deps.policies.get(deps.db, process.policy_version);
   const isKnown = applicationOf(pinned, row.application) !== undefined;
   const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
@@ -52,6 +66,7 @@ export async function loadVisit(
   return {
     ...run,
     deps,
+    company,
     row,
     process,
     planned: planned as unknown as PlannedVisit,
@@ -73,25 +88,6 @@ function openConnector(deps: ActivityDeps, application: ApplicationPolicy, polic
 }
 
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */
-export async function loadAccount(visit: VisitContext): Promise<AccountRow | undefined> {
-  return visit.deps.db
-    .selectFrom('account')
-    .selectAll()
-    .where('identity_id', '=', visit.row.identity_id)
-    .where('application', '=', visit.row.application)
-    .where('unlinked_at', 'is', null)
-    .$if(visit.row.account_id !== null, (query) => query.where('account_id', '=', visit.row.account_id))
-    .orderBy('linked_at')
-    .executeTakeFirst();
-}
-
-/** Operations of this visit that a finished step row already answers for. */
-export async function finishedSteps(visit: VisitContext): Promise<ReadonlySet<string>> {
-  const rows = await visit.deps.db
-    .selectFrom('visit_step')
-    .select('operation_key')
-    .where('visit_id', '=', visit.row.visit_id)
-    .where('state', '!=', 'sent')
-    .execute();
-  return new Set(rows.map((row) => row.operation_key));
+export function loadAccount(visit: VisitContext): Promise<AccountRow | undefined> {
+  return visit.company.rows.account(visit.row);
 }

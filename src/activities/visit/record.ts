@@ -1,11 +1,26 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { appendAudit } from '../../db/audit.js';
+import { sql } from 'kysely';
+import type { Insertable } from 'kysely';
+import { appendAudits } from '../../db/audit.js';
+import type { AuditEntry } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
+import type { EvidenceTable } from '../../db/schema.js';
 import type { SettledOutcome } from '../../domain/process/outcome.js';
-import type { AccountId } from '../../domain/process/ids.js';
-import type { Json } from '../../domain/process/json.js';
+import type { AccountId, Instant, VisitId } from '../../domain/process/ids.js';
+import type { ActivityDeps } from '../deps.js';
 import type { VisitContext } from './load.js';
 import type { Finding } from './verify.js';
+
+/** A visit's end on its way into the database. */
+interface Ending {
+  readonly visit: VisitContext;
+  readonly outcome: SettledOutcome;
+  readonly findings: readonly Finding[];
+  /** What was seen, encrypted, in the order of the findings. */
+  readonly sealed: readonly Buffer[];
+  readonly accountId: AccountId | undefined;
+  readonly at: Instant;
+}
 
 /**
  * Ends a visit: evidence rows, the visit's outcome and the audit record in one transaction. A repeat finds the visit settled and writes nothing. A write without
@@ -18,34 +33,80 @@ export async function settle(
   accountId?: AccountId,
 ): Promise<void> {
   const { db, keys } = visit.deps;
-  const now = visit.clock();
+  const at = visit.clock();
   const sealed = await Promise.all(
     findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
   );
-  await db.transaction().execute(async (trx) => {
-    const ended = await trx
-      .updateTable('visit')
-      .set({
-        status: 'settled',
-        outcome,
-        code: findings.find((one) => one.verdict !== 'proven')?.code ?? null,
-        settled_at: now,
-        ...(accountId === undefined ? {} : { account_id: accountId }),
-      })
-      .where('visit_id', '=', visit.row.visit_id)
-      .where('status', '!=', 'settled')
-      .returning('visit_id')
-      .executeTakeFirst();
-    if (ended === undefined) return;
-    await insertEvidence(trx, visit, findings, sealed);
-    await appendAudit(trx, keys, {
-      identityId: visit.row.identity_id,
-      at: now,
-      actor: `process:${visit.process.process_kind}`,
-      action: 'visit.settled',
-      body: auditBody(visit, outcome, findings),
+  await visit.company.recorder.end({ visit, outcome, findings, sealed, accountId, at });
+}
+
+/**
+ * Writes the ends of visits, one transaction at a time: whoever ends while one is under way would only wait for the person's audit chain, and goes into the next
+ * one with all the others. A transaction that fails fails for everybody in it; each visit is then repeated by itself.
+ */
+export class VisitRecorder {
+  #waiting: { readonly ending: Ending; resolve(): void; reject(error: unknown): void }[] = [];
+  #isWriting = false;
+
+  constructor(readonly deps: ActivityDeps) {}
+
+  end(ending: Ending): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ending, resolve, reject });
+      if (this.#isWriting) return;
+      this.#isWriting = true;
+      // Who ends at the same moment comes along.
+      setImmediate(() => void this.#write());
     });
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const round = this.#waiting;
+      this.#waiting = [];
+      try {
+        await writeEndings(
+          this.deps,
+          round.map((one) => one.ending),
+        );
+        for (const one of round) one.resolve();
+      } catch (error) {
+        for (const one of round) one.reject(error);
+      }
+    }
+    this.#isWriting = false;
+  }
+}
+
+async function writeEndings(deps: ActivityDeps, endings: readonly Ending[]): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const written = await markSettled(trx, endings);
+    const fresh = endings.filter((ending) => written.has(ending.visit.row.visit_id));
+    await insertEvidence(trx, fresh);
+    for (const identityId of new Set(fresh.map((ending) => ending.visit.row.identity_id)))
+      await appendAudits(
+        trx,
+        deps.keys,
+        identityId,
+        fresh.filter((ending) => ending.visit.row.identity_id === identityId).map(auditEntry),
+      );
   });
+}
+
+/** Gives the visits that were not settled before. */
+async function markSettled(trx: Queryable, endings: readonly Ending[]): Promise<ReadonlySet<VisitId>> {
+  const column = <T>(of: (ending: Ending) => T): T[] => endings.map(of);
+  const { rows } = await sql<{ visit_id: VisitId }>`
+    update visit set status = 'settled', outcome = ended.outcome, code = ended.code, settled_at = ended.at,
+      account_id = coalesce(ended.account_id, visit.account_id)
+    from unnest(
+      ${column((one) => one.visit.row.visit_id)}::uuid[], ${column((one) => one.outcome)}::text[],
+      ${column((one) => one.findings.find((finding) => finding.verdict !== 'proven')?.code ?? null)}::text[],
+      ${column((one) => one.at)}::timestamptz[], ${column((one) => one.accountId ?? null)}::uuid[]
+    ) as ended (visit_id, outcome, code, at, account_id)
+    where visit.visit_id = ended.visit_id and visit.status <> 'settled'
+    returning visit.visit_id`.execute(trx);
+  return new Set(rows.map((row) => row.visit_id));
 }
 
 /** Stores what was seen of a visit that is not over, for the person who has to decide. */
@@ -54,53 +115,57 @@ export async function keepFindings(visit: VisitContext, findings: readonly Findi
   const sealed = await Promise.all(
     findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
   );
-  await insertEvidence(db, visit, findings, sealed);
+  await insertEvidence(db, [{ visit, findings, sealed }]);
 }
 
 async function insertEvidence(
   trx: Queryable,
-  visit: VisitContext,
-  findings: readonly Finding[],
-  sealed: readonly Buffer[],
+  seen: readonly Pick<Ending, 'visit' | 'findings' | 'sealed'>[],
 ): Promise<void> {
-  if (findings.length === 0) return;
-  await trx
-    .insertInto('evidence')
-    .values(
-      findings.map((finding, index) => ({
-        evidence_id: randomUUID(),
-        identity_id: visit.row.identity_id,
-        process_id: visit.row.process_id,
-        visit_id: visit.row.visit_id,
-        application: visit.row.application,
-        phase: visit.row.phase,
-        operation_key: finding.operationKey,
-        check_kind: finding.check,
-        road: finding.road,
-        verdict: finding.verdict,
-        code: finding.code,
-        seen: sealed[index] ?? Buffer.alloc(0),
-        seen_hash: createHash('sha256').update(JSON.stringify(finding.seen)).digest('hex'),
-        residual: finding.residual ?? null,
-        residual_until: null,
-        deadline_at: visit.row.deadline_at,
-        at: visit.clock(),
-      })),
-    )
-    .execute();
+  const rows = seen.flatMap(({ visit, findings, sealed }) =>
+    findings.map((finding, index) => evidenceRow(visit, finding, sealed[index] ?? Buffer.alloc(0))),
+  );
+  if (rows.length > 0) await trx.insertInto('evidence').values(rows).execute();
 }
 
-function auditBody(visit: VisitContext, outcome: SettledOutcome, findings: readonly Finding[]): Json {
+function evidenceRow(visit: VisitContext, finding: Finding, sealed: Buffer): Insertable<EvidenceTable> {
   return {
-    visitId: visit.row.visit_id,
+    evidence_id: randomUUID(),
+    identity_id: visit.row.identity_id,
+    process_id: visit.row.process_id,
+    visit_id: visit.row.visit_id,
     application: visit.row.application,
     phase: visit.row.phase,
-    outcome,
-    checks: findings.map((one) => ({
-      operation: one.operationKey,
-      verdict: one.verdict,
-      code: one.code,
-      road: one.road,
-    })),
+    operation_key: finding.operationKey,
+    check_kind: finding.check,
+    road: finding.road,
+    verdict: finding.verdict,
+    code: finding.code,
+    seen: sealed,
+    seen_hash: createHash('sha256').update(JSON.stringify(finding.seen)).digest('hex'),
+    residual: finding.residual ?? null,
+    residual_until: null,
+    deadline_at: visit.row.deadline_at,
+    at: visit.clock(),
+  };
+}
+
+function auditEntry({ visit, outcome, findings, at }: Ending): Omit<AuditEntry, 'identityId'> {
+  return {
+    at,
+    actor: `process:${visit.process.process_kind}`,
+    action: 'visit.settled',
+    body: {
+      visitId: visit.row.visit_id,
+      application: visit.row.application,
+      phase: visit.row.phase,
+      outcome,
+      checks: findings.map((one) => ({
+        operation: one.operationKey,
+        verdict: one.verdict,
+        code: one.code,
+        road: one.road,
+      })),
+    },
   };
 }

@@ -6,11 +6,11 @@ import type { ActivityDeps } from '../deps.js';
 import { classify } from '../lib/boundary.js';
 import type { Classified } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
-import { applyOperation, finishStep, refOf } from './apply.js';
+import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext } from './fence.js';
-import { finishedSteps, loadAccount, loadVisit } from './load.js';
-import type { AccountRow, VisitContext } from './load.js';
+import { loadAccount, loadVisit } from './load.js';
+import type { AccountRow, Company, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
 import { isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
@@ -21,6 +21,8 @@ export interface VisitRun {
   readonly signal: AbortSignal;
   /** Bounds each call at the target; without it the application's own limit holds. */
   readonly timeoutMs?: number;
+  /** The visits that run beside this one; alone without it. */
+  readonly company?: Company;
   progress(detail: string): void;
 }
 
@@ -44,11 +46,7 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
       return early === 'busy'
         ? { ...id, kind: 'later', code: 'busy', retryAfterMs: BUSY_RETRY_MS }
         : { ...id, kind: 'settled', outcome: early };
-    await deps.db
-      .updateTable('visit')
-      .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
-      .where('visit_id', '=', visit.row.visit_id)
-      .execute();
+    await visit.company.rows.begin(visit.row.visit_id);
     return { ...id, ...(await work(visit)) };
   } catch (error) {
     return { ...id, ...(await troubled(visit, classify(error), error)) };
@@ -64,14 +62,7 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
     return 'stopped';
   }
   if (!GRANTING.has(visit.row.phase)) return undefined;
-  const others = await visit.deps.db
-    .selectFrom('visit')
-    .select(['created_at', 'write_in_flight', 'write_until', 'process_id', 'phase'])
-    .where('identity_id', '=', visit.row.identity_id)
-    .where('application', '=', visit.row.application)
-    .where('visit_id', '!=', visit.row.visit_id)
-    .where((eb) => eb.or([eb('created_at', '>', visit.row.created_at), eb('write_in_flight', '=', true)]))
-    .execute();
+  const others = await visit.company.rows.others(visit.row);
   // A newer plan that gives has everything in it that this one gives; one that takes something away at the end of a grace period has not.
   const isNewer = (other: (typeof others)[number]): boolean =>
     other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id && GRANTING.has(other.phase);
@@ -86,7 +77,7 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
 async function work(visit: VisitContext): Promise<Rest> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
-  const done = await finishedSteps(visit);
+  const done = await visit.company.rows.finishedSteps(visit.row.visit_id);
   const linked = await loadAccount(visit);
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
@@ -95,7 +86,6 @@ async function work(visit: VisitContext): Promise<Rest> {
     if (done.has(operation.key)) continue;
     visit.progress(operation.kind);
     account = await applyOperation(visit, operation, account);
-    await finishStep(visit.deps.db, visit, operation.key);
     // The rest of this plan is about a new account; one that stood there already is in use, and differs in its own ways.
     if (operation.kind === 'create' && account.created_by_process === null) return adopted(visit);
   }

@@ -1,0 +1,117 @@
+import type { Selectable } from 'kysely';
+import type { Queryable } from '../../db/database.js';
+import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
+import type { IdentityId, ProcessId, VisitId } from '../../domain/process/ids.js';
+import { batched } from '../lib/batched.js';
+
+export type AccountRow = Selectable<AccountTable>;
+export type VisitRow = Selectable<VisitTable>;
+export type ProcessRow = Selectable<ProcessTable>;
+
+/** Another visit to the same person's account in the same application. */
+export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'write_until' | 'process_id' | 'phase'>;
+
+/**
+ * The rows that visits read before they write. The visits of a sweep go side by side through the same steps, so what they ask at the same moment is one
+ * statement; nothing is kept from one moment to the next.
+ */
+export class VisitRows {
+  constructor(readonly db: Queryable) {}
+
+  readonly visit = batched(async (ids: readonly VisitId[]) => {
+    const rows = await this.db
+      .selectFrom('visit')
+      .selectAll()
+      .where('visit_id', 'in', [...ids])
+      .execute();
+    return (id: VisitId) => rows.find((row) => row.visit_id === id);
+  });
+
+  readonly process = batched(async (ids: readonly ProcessId[]) => {
+    const rows = await this.db
+      .selectFrom('process')
+      .selectAll()
+      .where('process_id', 'in', [...new Set(ids)])
+      .execute();
+    return (id: ProcessId) => rows.find((row) => row.process_id === id);
+  });
+
+  readonly generation = batched(async (ids: readonly IdentityId[]) => {
+    const rows = await this.db
+      .selectFrom('identity')
+      .select(['identity_id', 'generation'])
+      .where('identity_id', 'in', [...new Set(ids)])
+      .execute();
+    return (id: IdentityId) => rows.find((row) => row.identity_id === id)?.generation;
+  });
+
+  /** Newer visits to the same account, and those with a write in flight. */
+  readonly others = batched(async (visits: readonly VisitRow[]) => {
+    const oldest = visits.map((visit) => visit.created_at).reduce((a, b) => (a < b ? a : b));
+    const rows = await this.db
+      .selectFrom('visit')
+      .select([
+        'visit_id',
+        'identity_id',
+        'application',
+        'created_at',
+        'write_in_flight',
+        'write_until',
+        'process_id',
+        'phase',
+      ])
+      .where('identity_id', 'in', [...new Set(visits.map((visit) => visit.identity_id))])
+      .where('application', 'in', [...new Set(visits.map((visit) => visit.application))])
+      .where((eb) => eb.or([eb('created_at', '>', oldest), eb('write_in_flight', '=', true)]))
+      .execute();
+    return (visit: VisitRow): readonly OtherVisit[] =>
+      rows.filter(
+        (row) =>
+          row.identity_id === visit.identity_id &&
+          row.application === visit.application &&
+          row.visit_id !== visit.visit_id &&
+          (row.created_at > visit.created_at || row.write_in_flight),
+      );
+  });
+
+  /** Notes that the visit is being worked on. */
+  readonly begin = batched(async (ids: readonly VisitId[]) => {
+    await this.db
+      .updateTable('visit')
+      .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
+      .where('visit_id', 'in', [...ids])
+      .execute();
+    return () => undefined;
+  });
+
+  /** Operations that a finished step row already answers for. */
+  readonly finishedSteps = batched(async (ids: readonly VisitId[]) => {
+    const rows = await this.db
+      .selectFrom('visit_step')
+      .select(['visit_id', 'operation_key'])
+      .where('visit_id', 'in', [...ids])
+      .where('state', '!=', 'sent')
+      .execute();
+    return (id: VisitId): ReadonlySet<string> =>
+      new Set(rows.filter((row) => row.visit_id === id).map((row) => row.operation_key));
+  });
+
+  /** The person's account that a visit is about: the planned one, else the one an earlier attempt made. */
+  readonly account = batched(async (visits: readonly VisitRow[]) => {
+    const rows = await this.db
+      .selectFrom('account')
+      .selectAll()
+      .where('identity_id', 'in', [...new Set(visits.map((visit) => visit.identity_id))])
+      .where('application', 'in', [...new Set(visits.map((visit) => visit.application))])
+      .where('unlinked_at', 'is', null)
+      .orderBy('linked_at')
+      .execute();
+    return (visit: VisitRow): AccountRow | undefined =>
+      rows.find(
+        (row) =>
+          row.identity_id === visit.identity_id &&
+          row.application === visit.application &&
+          (visit.account_id === null || row.account_id === visit.account_id),
+      );
+  });
+}
