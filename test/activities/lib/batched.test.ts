@@ -4,7 +4,7 @@ import { batched } from '../../../src/activities/lib/batched.js';
 describe('calls that are asked for at the same moment', () => {
   const recording = () => {
     const rounds: (readonly number[])[] = [];
-    const double = batched((keys: readonly number[]) => {
+    const double = batched((keys: readonly number[]): Promise<(key: number) => number> => {
       rounds.push([...keys]);
       if (keys.includes(13)) return Promise.reject(new Error('unlucky'));
       return Promise.resolve((key: number) => key * 2);
