@@ -71,7 +71,8 @@ describe('a cut that meets a running process', () => {
                 .replace('sweepTimeout: 5s', 'sweepTimeout: 2s')
                 .replace('settle: 2s', 'settle: 1s')
             : // A person's hands are of no interest here.
-              file.text.replace('  - { application: badge }\n', ''),
+              // A write that lands this late is still found before the leaver's tail; later ones are looked for in it.
+              file.text.replace('  - { application: badge }\n', '').replace('recutSettle: 2s', 'recutSettle: 5s'),
         })),
     });
     proxy.forwardTo(world.directory.url);
@@ -203,8 +204,10 @@ describe('a cut that meets a running process', () => {
     const people = met.map((one) => one.identityId);
     // Tenure's own proof may notice and ask a person; what counts here is what the targets say.
     await eventually(async () => {
-      const isTask = (text: string): boolean => text.includes('task');
-      return (await underWay(world, people)).every(isTask) ? true : undefined;
+      const words = await underWay(world, people);
+      const running = words.filter((text) => !text.includes('task') && !text.includes('in flight'));
+      if (running.length > 0) throw new Error(running.join('; '));
+      return true;
     }, 'an end of all processes but for questions to a person');
     expect((await stillOpen(world, met)).join('\n')).toMatch(/is active|is enabled|may log in/);
   }, 120_000);
