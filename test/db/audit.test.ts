@@ -41,17 +41,15 @@ describe('audit', () => {
 
   function append(id: IdentityId, n: number): Promise<void> {
     const at = brand<Instant>(new Date(Date.UTC(2026, 0, n)).toISOString());
-    return db
-      .transaction()
-      .execute((trx) =>
-        appendAudit(trx, keys, {
-          identityId: id,
-          at,
-          actor: 'test',
-          action: `step.${n}`,
-          body: { note: `Marker ${n}` },
-        }),
-      );
+    return db.transaction().execute((trx) =>
+      appendAudit(trx, keys, {
+        identityId: id,
+        at,
+        actor: 'test',
+        action: `step.${n}`,
+        body: { note: `Marker ${n}` },
+      }),
+    );
   }
 
   const found = async (id = identity) => (await verifyAudit(db, id)).problems.map((one) => [one.seq, one.problem]);
