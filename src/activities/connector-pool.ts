@@ -11,9 +11,18 @@ import type { ConnectorPool } from './deps.js';
 /** Opens connectors on first use and keeps them as long as the application's configuration stays the same. */
 export function createConnectorPool(registry: ConnectorRegistry, deps: ConnectorDeps): ConnectorPool {
   const open = new Map<string, Connector>();
+  // A compiled application never changes, and its key is asked for at every step of a visit.
+  const keys = new WeakMap<ApplicationPolicy, string>();
+  const keyOf = (application: ApplicationPolicy): string => {
+    const known = keys.get(application);
+    if (known !== undefined) return known;
+    const digest = createHash('sha256').update(JSON.stringify(application.config)).digest('hex');
+    keys.set(application, `${application.slug}/${digest}`);
+    return `${application.slug}/${digest}`;
+  };
   return {
     connectorFor(application) {
-      const key = `${application.slug}/${createHash('sha256').update(JSON.stringify(application.config)).digest('hex')}`;
+      const key = keyOf(application);
       const known = open.get(key);
       if (known !== undefined) return known;
       const connector = registry.create(application.connector, application.slug, application.config, deps);

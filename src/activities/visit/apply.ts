@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { QueryCreator } from 'kysely';
 import type {
   AccountRef,
   AttributeDelta,
@@ -8,14 +7,14 @@ import type {
   OperationContext,
 } from '../../connectors/connector.js';
 import { Secret } from '../../connectors/secret.js';
-import type { Schema } from '../../db/schema.js';
 import type { Operation } from '../../domain/plan/types.js';
 import { brand } from '../../domain/process/ids.js';
-import type { AccountId, ProcessId } from '../../domain/process/ids.js';
+import type { AccountId, Instant, ProcessId } from '../../domain/process/ids.js';
 import { TenureError } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
 import { operationContext } from './fence.js';
 import type { AccountRow, VisitContext } from './load.js';
+import type { AccountChange } from './writes.js';
 
 const HANDOVER_DAYS = 14;
 const DAY_MS = 86_400_000;
@@ -196,31 +195,20 @@ async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promi
 
 /** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
 async function link(visit: VisitContext, observed: ObservedAccount, createdBy: ProcessId | null): Promise<AccountRow> {
-  const row = await visit.deps.db
-    .insertInto('account')
-    .values({
-      account_id: brand<AccountId>(randomUUID()),
-      identity_id: visit.row.identity_id,
-      application: visit.row.application,
-      native_id: observed.ref.nativeId,
-      login: observed.login,
-      status: observed.status,
-      attributes: JSON.stringify(observed.attributes),
-      entitlements: [...(observed.entitlements ?? [])],
-      secret: null,
-      created_by_process: createdBy,
-      observed_at: visit.clock(),
-      unlinked_at: null,
-    })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['application', 'native_id'])
-        .where('unlinked_at', 'is', null)
-        .doUpdateSet({ observed_at: visit.clock(), status: observed.status })
-        .where('account.identity_id', '=', visit.row.identity_id),
-    )
-    .returningAll()
-    .executeTakeFirst();
+  const row = await visit.company.writes.link({
+    account_id: brand<AccountId>(randomUUID()),
+    identity_id: visit.row.identity_id,
+    application: visit.row.application,
+    native_id: observed.ref.nativeId,
+    login: observed.login,
+    status: observed.status,
+    attributes: JSON.stringify(observed.attributes),
+    entitlements: [...(observed.entitlements ?? [])],
+    secret: null,
+    created_by_process: createdBy,
+    observed_at: visit.clock(),
+    unlinked_at: null,
+  });
   if (row === undefined) throw new TenureError('AccountCollision', 'linked-to-another-identity');
   return row;
 }
@@ -261,28 +249,18 @@ async function handoverSecret(visit: VisitContext): Promise<Secret | undefined> 
   const { db, keys } = visit.deps;
   const context = `handover/${visit.row.application}`;
   const secret = Secret.random();
-  const row = await db
-    .insertInto('credential_handover')
-    .values({
-      handover_id: randomUUID(),
-      identity_id: visit.row.identity_id,
-      application: visit.row.application,
-      process_id: visit.row.process_id,
-      secret: await keys.encryptFor(db, visit.row.identity_id, context, secret.reveal()),
-      expires_at: plusMs(visit.clock(), HANDOVER_DAYS * DAY_MS),
-      collected_at: null,
-      collected_by: null,
-    })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['identity_id', 'application', 'process_id'])
-        // Changes nothing, and so gives back what is stored.
-        .doUpdateSet((eb) => ({ process_id: eb.ref('excluded.process_id') })),
-    )
-    .returning('secret')
-    .executeTakeFirstOrThrow();
-  if (row.secret === null) return undefined;
-  const stored = await keys.decryptFor(db, visit.row.identity_id, context, row.secret);
+  const kept = await visit.company.writes.keepCredential({
+    handover_id: randomUUID(),
+    identity_id: visit.row.identity_id,
+    application: visit.row.application,
+    process_id: visit.row.process_id,
+    secret: await keys.encryptFor(db, visit.row.identity_id, context, secret.reveal()),
+    expires_at: plusMs(visit.clock(), HANDOVER_DAYS * DAY_MS),
+    collected_at: null,
+    collected_by: null,
+  });
+  if (kept === null) return undefined;
+  const stored = await keys.decryptFor(db, visit.row.identity_id, context, kept);
   return typeof stored === 'string' ? new Secret(stored) : secret;
 }
 
@@ -293,41 +271,35 @@ async function noteResult(
   result: MutationResult,
 ): Promise<AccountRow> {
   const now = visit.clock();
-  const attributes = { ...account.attributes, ...plainAttributes(operation) };
-  return finishing(visit, operation)
-    .updateTable('account')
-    .set({
-      native_id: result.ref.nativeId,
-      observed_at: now,
-      attributes: JSON.stringify(attributes),
-      ...changeOf(operation, account, now),
-    })
-    .where('account_id', '=', account.account_id)
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  return finished(visit, operation, account, {
+    native_id: result.ref.nativeId,
+    observed_at: now,
+    attributes: { ...account.attributes, ...plainAttributes(operation) },
+    ...changeOf(operation, account, now),
+  });
 }
 
 function plainAttributes(operation: Operation): Operation['attributes'] {
   return operation.kind === 'update' ? operation.attributes : {};
 }
 
-function changeOf(operation: Operation, account: AccountRow, now: AccountRow['observed_at']) {
+function changeOf(operation: Operation, account: AccountRow, now: Instant): AccountChange {
   const without = account.entitlements.filter((name) => name !== operation.entitlement);
   switch (operation.kind) {
     case 'rename':
       return { login: operation.login ?? account.login };
     case 'enable':
-      return { status: 'enabled' as const, sealed: false, archived: false, secret: null };
+      return { status: 'enabled', sealed: false, archived: false, secret: null };
     case 'disable':
-      return { status: 'disabled' as const };
+      return { status: 'disabled' };
     case 'seal':
-      return { status: 'disabled' as const, sealed: true };
+      return { status: 'disabled', sealed: true };
     case 'add-entitlement':
       return { entitlements: [...without, operation.entitlement ?? ''] };
     case 'remove-entitlement':
       return { entitlements: without };
     case 'archive':
-      return { archived: true, status: 'disabled' as const };
+      return { archived: true, status: 'disabled' };
     case 'delete':
       return { unlinked_at: now };
     case 'create':
@@ -339,28 +311,20 @@ function changeOf(operation: Operation, account: AccountRow, now: AccountRow['ob
   }
 }
 
-/** Notes the operation as finished whose account is linked. */
-async function finished(visit: VisitContext, operation: Operation, account: AccountRow): Promise<AccountRow> {
-  return finishing(visit, operation)
-    .selectFrom('account')
-    .selectAll()
-    .where('account_id', '=', account.account_id)
-    .executeTakeFirstOrThrow();
-}
-
-/** Begins a statement that also notes the operation as finished, and that no write of this visit is in flight any more: all of it at once or nothing. */
-function finishing(visit: VisitContext, operation: Operation): QueryCreator<Schema> {
-  const visitId = visit.row.visit_id;
-  const step = { visit_id: visitId, operation_key: operation.key, state: 'applied' as const, at: visit.clock() };
-  return visit.deps.db
-    .with('clear', (cte) =>
-      cte.updateTable('visit').set({ write_in_flight: false }).where('visit_id', '=', visitId).returning('visit_id'),
-    )
-    .with('step', (cte) =>
-      cte
-        .insertInto('visit_step')
-        .values(step)
-        .onConflict((conflict) => conflict.columns(['visit_id', 'operation_key']).doUpdateSet({ state: 'applied' }))
-        .returning('visit_id'),
-    );
+/** Notes the operation as finished, with what it changed. */
+async function finished(
+  visit: VisitContext,
+  operation: Operation,
+  account: AccountRow,
+  changes: AccountChange = {},
+): Promise<AccountRow> {
+  const row = await visit.company.writes.finish({
+    visitId: visit.row.visit_id,
+    operationKey: operation.key,
+    at: visit.clock(),
+    accountId: account.account_id,
+    changes,
+  });
+  if (row === undefined) throw new Error('no such account');
+  return row;
 }

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { OperationContext } from '../../connectors/connector.js';
 import { TenureError } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
@@ -10,14 +9,15 @@ import type { VisitContext } from './load.js';
  * else would finish them.
  */
 export async function passFence(visit: VisitContext): Promise<void> {
-  const now = visit.clock();
-  const until = plusMs(now, visit.timeoutMs + visit.application.settleMs);
-  const result = await sql<{ visit_id: string }>`
-    with fence as (select generation from identity where identity_id = ${visit.row.identity_id} for share)
-    update visit set write_in_flight = true, write_until = ${until}, wrote_at = ${now}, first_write_at = coalesce(first_write_at, ${now})
-    from fence where visit.visit_id = ${visit.row.visit_id} and (${isCutting(visit)}::boolean or ${visit.process.generation}::integer >= fence.generation)
-    returning visit.visit_id`.execute(visit.deps.db);
-  if (result.rows.length === 0) throw new TenureError('GenerationOutdated', 'newer-cut');
+  const at = visit.clock();
+  const isPassed = await visit.company.writes.fence({
+    visitId: visit.row.visit_id,
+    identityId: visit.row.identity_id,
+    generation: isCutting(visit) ? null : visit.process.generation,
+    at,
+    until: plusMs(at, visit.timeoutMs + visit.application.settleMs),
+  });
+  if (!isPassed) throw new TenureError('GenerationOutdated', 'newer-cut');
 }
 
 /** Whether a cut came since this visit was planned, and it is not itself a cut's. */

@@ -8,6 +8,7 @@ import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
 import { VisitRecorder } from './record.js';
 import { VisitRows } from './rows.js';
+import { VisitWrites } from './writes.js';
 import type { AccountRow, ProcessRow, VisitRow } from './rows.js';
 
 export type { AccountRow } from './rows.js';
@@ -15,11 +16,12 @@ export type { AccountRow } from './rows.js';
 /** What the visits of one sweep share: what they ask or record at the same moment is one statement. */
 export interface Company {
   readonly rows: VisitRows;
+  readonly writes: VisitWrites;
   readonly recorder: VisitRecorder;
 }
 
 export function createCompany(deps: ActivityDeps): Company {
-  return { rows: new VisitRows(deps.db), recorder: new VisitRecorder(deps) };
+  return { rows: new VisitRows(deps.db), writes: new VisitWrites(deps.db), recorder: new VisitRecorder(deps) };
 }
 
 /** Everything one visit works with. */

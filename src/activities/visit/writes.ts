@@ -1,0 +1,137 @@
+import { sql } from 'kysely';
+import type { Insertable } from 'kysely';
+import type { Queryable } from '../../db/database.js';
+import type { AccountTable, CredentialHandoverTable } from '../../db/schema.js';
+import type { AccountId, IdentityId, Instant, VisitId } from '../../domain/process/ids.js';
+import { batched } from '../lib/batched.js';
+import type { AccountRow } from './rows.js';
+
+/** A write that is about to be sent. */
+export interface FencedWrite {
+  readonly visitId: VisitId;
+  readonly identityId: IdentityId;
+  /** The generation that the visit was planned under; null passes every cut. */
+  readonly generation: number | null;
+  readonly at: Instant;
+  readonly until: Instant;
+}
+
+/** An operation that is done, and what it changed in the account as last observed. */
+export interface FinishedOperation {
+  readonly visitId: VisitId;
+  readonly operationKey: string;
+  readonly at: Instant;
+  readonly accountId: AccountId;
+  readonly changes: AccountChange;
+}
+
+/** What is named is set; everything else of the account's row stays as somebody else may have left it. */
+export type AccountChange = Partial<
+  Pick<AccountRow, 'native_id' | 'login' | 'status' | 'entitlements' | 'archived' | 'sealed' | 'observed_at'>
+> & {
+  readonly attributes?: Readonly<Record<string, unknown>>;
+  readonly unlinked_at?: Instant;
+  /** Forgets the secret. */
+  readonly secret?: null;
+};
+
+/**
+ * What visits write into Tenure's own rows between their calls at the targets. Like what they read (`VisitRows`), it is one statement for all visits of a sweep
+ * that write at the same moment; each row is decided by itself.
+ */
+export class VisitWrites {
+  constructor(readonly db: Queryable) {}
+
+  /** Under a share lock on the identity's generation: either the write is noted as in flight and every later cut sees it, or it gives false. */
+  readonly fence = batched(async (writes: readonly FencedWrite[]) => {
+    const column = <T>(of: (write: FencedWrite) => T): T[] => writes.map(of);
+    const { rows } = await sql<{ visit_id: VisitId }>`
+      with asked as (
+        select * from unnest(
+          ${column((one) => one.visitId)}::uuid[], ${column((one) => one.identityId)}::uuid[],
+          ${column((one) => one.generation)}::integer[], ${column((one) => one.at)}::timestamptz[],
+          ${column((one) => one.until)}::timestamptz[]
+        ) as asked (visit_id, identity_id, generation, at, until)
+      ), fence as (
+        select identity_id, generation from identity
+        where identity_id = any(${[...new Set(column((one) => one.identityId))]}::uuid[]) order by identity_id for share
+      )
+      update visit set write_in_flight = true, write_until = asked.until, wrote_at = asked.at,
+        first_write_at = coalesce(visit.first_write_at, asked.at)
+      from asked join fence using (identity_id)
+      where visit.visit_id = asked.visit_id and (asked.generation is null or asked.generation >= fence.generation)
+      returning visit.visit_id`.execute(this.db);
+    const passed = new Set(rows.map((row) => row.visit_id));
+    return (write: FencedWrite) => passed.has(write.visitId);
+  });
+
+  /** Notes an operation as finished, that no write of its visit is in flight any more, and what it changed: all of it at once or nothing. */
+  readonly finish = batched(async (operations: readonly FinishedOperation[]) => {
+    const { rows } = await sql<AccountRow>`
+      with done as (
+        select * from jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as done
+          ("visitId" uuid, "operationKey" text, at timestamptz, "accountId" uuid, changes jsonb)
+      ), clear as (
+        update visit set write_in_flight = false from done where visit.visit_id = done."visitId"
+      ), step as (
+        insert into visit_step (visit_id, operation_key, state, at)
+        select "visitId", "operationKey", 'applied', at from done
+        on conflict (visit_id, operation_key) do update set state = 'applied'
+      )
+      update account set
+        native_id = coalesce(changes->>'native_id', native_id),
+        login = coalesce(changes->>'login', login),
+        status = coalesce(changes->>'status', status),
+        attributes = coalesce(changes->'attributes', attributes),
+        entitlements = case when changes ? 'entitlements'
+          then array(select jsonb_array_elements_text(changes->'entitlements')) else entitlements end,
+        archived = coalesce((changes->>'archived')::boolean, archived),
+        sealed = coalesce((changes->>'sealed')::boolean, sealed),
+        secret = case when changes ? 'secret' then null else secret end,
+        observed_at = coalesce((changes->>'observed_at')::timestamptz, observed_at),
+        unlinked_at = coalesce((changes->>'unlinked_at')::timestamptz, unlinked_at)
+      from done where account.account_id = done."accountId"
+      returning account.*`.execute(this.db);
+    return (operation: FinishedOperation) => rows.find((row) => row.account_id === operation.accountId);
+  });
+
+  /** Links an account, or observes it anew when the person has it already; undefined when it is linked to somebody else. */
+  readonly link = batched(async (accounts: readonly Insertable<AccountTable>[]) => {
+    const rows = await this.db
+      .insertInto('account')
+      .values([...accounts])
+      .onConflict((conflict) =>
+        conflict
+          .columns(['application', 'native_id'])
+          .where('unlinked_at', 'is', null)
+          .doUpdateSet((eb) => ({ observed_at: eb.ref('excluded.observed_at'), status: eb.ref('excluded.status') }))
+          .whereRef('account.identity_id', '=', 'excluded.identity_id'),
+      )
+      .returningAll()
+      .execute();
+    return (account: Insertable<AccountTable>) =>
+      rows.find((row) => row.application === account.application && row.native_id === account.native_id);
+  });
+
+  /** Keeps a first credential until it is collected; gives the one that is kept already, and null once it was collected. */
+  readonly keepCredential = batched(async (credentials: readonly Insertable<CredentialHandoverTable>[]) => {
+    const rows = await this.db
+      .insertInto('credential_handover')
+      .values([...credentials])
+      .onConflict((conflict) =>
+        conflict
+          .columns(['identity_id', 'application', 'process_id'])
+          // Changes nothing, and so gives back what is stored.
+          .doUpdateSet((eb) => ({ process_id: eb.ref('excluded.process_id') })),
+      )
+      .returning(['identity_id', 'application', 'process_id', 'secret'])
+      .execute();
+    return (credential: Insertable<CredentialHandoverTable>) =>
+      rows.find(
+        (row) =>
+          row.identity_id === credential.identity_id &&
+          row.application === credential.application &&
+          row.process_id === credential.process_id,
+      )?.secret ?? null;
+  });
+}
