@@ -10,9 +10,11 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { ChildWorkflowHandle } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { Workflow } from '@temporalio/common';
 import type { QueueAdvance } from '../activities/queue.js';
-import type { Instant } from '../domain/process/ids.js';
+import type { Instant, ProcessId } from '../domain/process/ids.js';
 import type { ProcessKind } from '../domain/process/kinds.js';
 import { bookkeeping } from './lib/activities.js';
 import { quietly } from './lib/quietly.js';
@@ -46,14 +48,25 @@ export async function identityWorkflow(input: IdentityInput): Promise<void> {
     isWoken = true;
     return { known: ledgerVersion };
   });
-  setHandler(processAdvancedSignal, () => {
-    isWoken = true;
+  const children = new Set<ProcessId>();
+  setHandler(processAdvancedSignal, ({ processId, isEnding }) => {
+    // The end of this run's own child wakes us by itself a moment later; whoever completed in between would only have to look, and try, again.
+    if (isEnding !== true || !children.has(processId)) isWoken = true;
   });
+  const follow = (processId: ProcessId, child: ChildWorkflowHandle<Workflow>): void => {
+    children.add(processId);
+    // However it ended: its row says what that means.
+    const over = (): void => {
+      children.delete(processId);
+      isWoken = true;
+    };
+    void child.result().then(over, over);
+  };
 
   for (;;) {
     isWoken = false;
     const queue = await bookkeeping.advanceQueue({ identityId: input.identityId, now: now() });
-    await carryOut(queue);
+    await carryOut(queue, follow);
     show(queue);
     if (isWoken) continue;
     const nextDueAt = withinHorizon(queue.nextDueAt);
@@ -74,6 +87,8 @@ export async function identityWorkflow(input: IdentityInput): Promise<void> {
   }
 }
 
+type Follow = (processId: ProcessId, child: ChildWorkflowHandle<Workflow>) => void;
+
 const FAR = '9999-12-31T00:00:00.000Z' as Instant;
 
 function withinHorizon(instant: Instant | undefined): Instant | undefined {
@@ -81,9 +96,9 @@ function withinHorizon(instant: Instant | undefined): Instant | undefined {
 }
 
 /** Cuts first; what a cut cancels is cancelled behind it (design D3). */
-async function carryOut(queue: QueueAdvance): Promise<void> {
+async function carryOut(queue: QueueAdvance, follow: Follow): Promise<void> {
   const inOrder = [...queue.open].sort((a, b) => Number(b.cut) - Number(a.cut));
-  for (const process of inOrder) await startProcess(process);
+  for (const process of inOrder) await startProcess(process, follow);
   await Promise.all([
     ...queue.cancel.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).cancel())),
     ...queue.amend.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).signal(amendedSignal))),
@@ -91,10 +106,10 @@ async function carryOut(queue: QueueAdvance): Promise<void> {
 }
 
 /** Starts a process; one that a crash let us start before is running already. */
-async function startProcess(process: QueueAdvance['open'][number]): Promise<void> {
+async function startProcess(process: QueueAdvance['open'][number], follow: Follow): Promise<void> {
   const { workflowId, cut, effectiveAt, ...input } = process;
   try {
-    await startChild(WORKFLOW_OF[input.processKind], {
+    const child = await startChild(WORKFLOW_OF[input.processKind], {
       workflowId,
       args: [input],
       parentClosePolicy: ParentClosePolicy.ABANDON,
@@ -107,6 +122,7 @@ async function startProcess(process: QueueAdvance['open'][number]): Promise<void
       ],
       priority: { priorityKey: cut ? 1 : 3 },
     });
+    follow(input.processId, child);
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }

@@ -20,8 +20,9 @@ export interface LedgerChanged {
 }
 /** "Your ledger stands at version n": the workflow then reads for itself what follows. Sent as often as need be. */
 export const ledgerChangedUpdate = defineUpdate<{ known: number }, [LedgerChanged]>('ledgerChanged');
-/** A process tells its identity workflow that its row changed (left the queue, ended). */
-export const processAdvancedSignal = defineSignal<[{ processId: ProcessId }]>('processAdvanced');
+/** A process tells its identity workflow that its row changed (left the queue, ended); `isEnding` when the process itself ends right after. */
+export const processAdvancedSignal =
+  defineSignal<[{ readonly processId: ProcessId; readonly isEnding?: boolean }]>('processAdvanced');
 
 export interface IdentityInput {
   readonly identityId: IdentityId;

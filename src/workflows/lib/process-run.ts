@@ -155,9 +155,9 @@ export class ProcessRun {
   }
 
   /** Wakes the person's identity workflow; one that has completed has nothing to do for us. */
-  async tellQueue(): Promise<void> {
+  async tellQueue(news: { readonly isEnding?: boolean } = {}): Promise<void> {
     const queue = getExternalWorkflowHandle(identityWorkflowId(this.input.identityId));
-    await quietly(queue.signal(processAdvancedSignal, { processId: this.input.processId }));
+    await quietly(queue.signal(processAdvancedSignal, { processId: this.input.processId, ...news }));
   }
 
   /**
@@ -268,7 +268,7 @@ export class ProcessRun {
     const amendments = this.schedule.amendments;
     const counts = await bookkeeping.endProcess({ ...this.ref, state, outcome, reopen, amendments });
     this.#show('ended');
-    await this.tellQueue();
+    await this.tellQueue({ isEnding: true });
     await condition(allHandlersFinished);
     return { outcome, ...counts };
   }
