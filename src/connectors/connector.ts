@@ -122,6 +122,52 @@ export interface SignInAnswer {
 export interface SessionCount {
   readonly count: number;
   readonly road: string;
+  /** What lives on after a revocation, and until when at the latest (ISO 8601 UTC): an access token that nobody can call back. */
+  readonly residual?: { readonly what: string; readonly until: string };
+}
+
+/** What lets somebody in beside the password: a second factor, or a key that needs no password at all. */
+export const credentialKinds = [
+  'otp',
+  'webauthn',
+  'recovery-codes',
+  'device',
+  'app-password',
+  'api-key',
+  'ssh-key',
+  'oauth-grant',
+  'certificate',
+] as const;
+export type CredentialKind = (typeof credentialKinds)[number];
+
+/** What the target's own list shows. Ids are the target's, never a secret and never personal. */
+export interface CredentialList {
+  readonly credentials: readonly { readonly kind: CredentialKind; readonly id: string }[];
+  readonly road: string;
+}
+
+/** Privileged access that is out at this moment: secrets checked out, leases, and sessions opened with them. */
+export interface PrivilegeList {
+  readonly leases: number;
+  readonly sessions: number;
+  readonly checkedOut: number;
+  readonly road: string;
+}
+
+/** What an account owns at the target: files, records, groups, schedules, service accounts. */
+export interface OwnedCount {
+  readonly count: number;
+  readonly road: string;
+}
+
+/** Where a mailbox's mail goes. Holds personal values: the caller encrypts it. */
+export interface Forwarding {
+  /** The mail address of the delegate; undefined takes a forwarding away. */
+  readonly to: string | undefined;
+  /** A copy stays in the mailbox. */
+  readonly keepsCopy: boolean;
+  /** What a sender is told; undefined: nothing. */
+  readonly autoReply?: { readonly subject: string; readonly text: string };
 }
 
 export interface Health {
@@ -166,6 +212,15 @@ export const connectorOperations = [
   'revokeSessions',
   'setSecret',
   'resetCredentials',
+  'listCredentials',
+  'revokeCredentials',
+  'listPrivileges',
+  'checkIn',
+  'listOwned',
+  'transferOwned',
+  'readForwarding',
+  'setForwarding',
+  'anonymise',
   'probeSignIn',
   'verify',
 ] as const;
@@ -294,6 +349,27 @@ export interface Connector {
     sink: SecretSink,
     ctx: OperationContext,
   ): Promise<MutationResult & { readonly secretReference: string }>;
+
+  /** Second factors and keys, the password left out; without personal values. */
+  listCredentials?(ref: AccountRef, ctx: OperationContext): Promise<CredentialList>;
+  /** Takes every one of them away; the password stays as it is. */
+  revokeCredentials?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
+
+  listPrivileges?(ref: AccountRef, ctx: OperationContext): Promise<PrivilegeList>;
+  /** Ends leases and privileged sessions and rotates what was checked out: whoever still knows it knows nothing. */
+  checkIn?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
+
+  listOwned?(ref: AccountRef, ctx: OperationContext): Promise<OwnedCount>;
+  /** Gives everything to the heir; what the heir holds already stays. `NOT_FOUND` with attribute `heir` when there is no such account. */
+  transferOwned?(ref: AccountRef, heir: AccountRef, ctx: OperationContext): Promise<MutationResult>;
+
+  /** Undefined: mail goes nowhere else, and nobody is answered. */
+  readForwarding?(ref: AccountRef, ctx: OperationContext): Promise<Forwarding | undefined>;
+  setForwarding?(ref: AccountRef, forwarding: Forwarding, ctx: OperationContext): Promise<MutationResult>;
+
+  /** The account stays (what points to it stays right), nothing in it says any more who it was, and it is disabled. Not reversible. */
+  anonymise?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;
+
   /** One real sign-in on a connection of its own. An answer that is not understood is `unknown`, not an exception. */
   probeSignIn?(login: string, secret: Secret, ctx: OperationContext): Promise<SignInAnswer>;
 }

@@ -210,6 +210,66 @@ const breakages: readonly Breakage[] = [
     finds: /result holds the secret/,
   },
   {
+    group: 'other credentials',
+    how: 'says that keys are gone and keeps them',
+    breakIt: (honest) => ({
+      ...honest,
+      revokeCredentials: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
+      listCredentials: () => Promise.resolve({ credentials: [], road: 'guess' }),
+    }),
+    finds: /left at the target after revokeCredentials: 1/,
+  },
+  {
+    group: 'privileges',
+    how: 'checks in one lease of two',
+    breakIt: (honest, target) => ({
+      ...honest,
+      checkIn: async (ref, ctx) => {
+        const before = target.accounts.get(ref.nativeId)?.privileges ?? 0;
+        const result = await honest.checkIn!(ref, ctx);
+        if (before > 1) target.accounts.get(ref.nativeId)!.privileges = 1;
+        return result;
+      },
+    }),
+    finds: /left at the target after checkIn: 1/,
+  },
+  {
+    group: 'ownership',
+    how: 'deletes what it should hand over',
+    breakIt: (honest, target) => ({
+      ...honest,
+      transferOwned: async (ref, heir, ctx) => {
+        const result = await honest.transferOwned!(ref, heir, ctx);
+        target.accounts.get(heir.nativeId)!.owned = 0;
+        return result;
+      },
+    }),
+    finds: /what the heir owns at the target: 0/,
+  },
+  {
+    group: 'forwarding',
+    how: 'keeps no copy although one was asked for',
+    breakIt: (honest) => ({
+      ...honest,
+      setForwarding: (ref, forwarding, ctx) => honest.setForwarding!(ref, { ...forwarding, keepsCopy: false }, ctx),
+    }),
+    finds: /the forwarding read back/,
+  },
+  {
+    group: 'anonymise',
+    how: 'renames and leaves the name',
+    breakIt: (honest, target) => ({
+      ...honest,
+      anonymise: async (ref, ctx) => {
+        const name = target.accounts.get(ref.nativeId)?.attributes['displayName'] ?? null;
+        const result = await honest.anonymise!(ref, ctx);
+        target.accounts.get(ref.nativeId)!.attributes['displayName'] = name;
+        return result;
+      },
+    }),
+    finds: /a personal value survives/,
+  },
+  {
     group: 'verify',
     how: 'believes its own writes',
     breakIt: (honest) => ({

@@ -1,4 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  anonymiseGroup,
+  forwardingGroup,
+  otherCredentialsGroup,
+  ownershipGroup,
+  privilegesGroup,
+} from './kit/groups-beyond.js';
 import { cancelGroup, concurrencyGroup, errorsGroup, secrecyGroup } from './kit/groups-faults.js';
 import { descriptorGroup, getFindGroup, healthGroup, listGroup, verifyGroup } from './kit/groups-read.js';
 import {
@@ -25,6 +32,11 @@ export const conformanceGroups = {
   delete: deleteGroup,
   membership: membershipGroup,
   'sessions and credentials': credentialsGroup,
+  'other credentials': otherCredentialsGroup,
+  privileges: privilegesGroup,
+  ownership: ownershipGroup,
+  forwarding: forwardingGroup,
+  anonymise: anonymiseGroup,
   verify: verifyGroup,
   errors: errorsGroup,
   cancel: cancelGroup,

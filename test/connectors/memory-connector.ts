@@ -6,6 +6,8 @@ import type {
   AttributeValue,
   Capabilities,
   Connector,
+  CredentialKind,
+  Forwarding,
   MutationResult,
   ObservedAccount,
   OperationContext,
@@ -31,6 +33,11 @@ export interface MemoryAccount {
   attributes: Record<string, AttributeValue>;
   readonly entitlements: Set<string>;
   readonly sessions: Set<string>;
+  readonly credentials: Set<CredentialKind>;
+  /** Leases, privileged sessions and checked-out secrets together. */
+  privileges: number;
+  owned: number;
+  forwarding: Forwarding | undefined;
 }
 
 /** A target in memory, with its state open for oracles, and an effect count that only it keeps. */
@@ -190,6 +197,10 @@ export function createMemoryConnector(target: MemoryTarget, application = 'x'): 
         attributes: { ...attributes },
         entitlements: new Set(),
         sessions: new Set(),
+        credentials: new Set(),
+        privileges: 0,
+        owned: 0,
+        forwarding: undefined,
       });
       target.effects.push({ operation: 'create', nativeId: ref.nativeId });
       return { outcome: 'applied', ref, changed: [] };
@@ -307,6 +318,70 @@ export function createMemoryConnector(target: MemoryTarget, application = 'x'): 
       );
       return { ...result, secretReference: (await sink.put(secret)).reference };
     },
+    listCredentials: async (ref, ctx) => {
+      guard('listCredentials', ctx);
+      const credentials = [...need(ref, 'listCredentials').credentials].map((kind) => ({ kind, id: kind }));
+      return { credentials, road: 'memory' };
+    },
+    revokeCredentials: (ref, ctx) =>
+      write(
+        'revokeCredentials',
+        ref,
+        (a) => a.credentials.size > 0,
+        (a) => a.credentials.clear(),
+        ctx,
+      ),
+    listPrivileges: async (ref, ctx) => {
+      guard('listPrivileges', ctx);
+      return { leases: need(ref, 'listPrivileges').privileges, sessions: 0, checkedOut: 0, road: 'memory' };
+    },
+    checkIn: (ref, ctx) =>
+      write(
+        'checkIn',
+        ref,
+        (a) => a.privileges > 0,
+        (a) => void (a.privileges = 0),
+        ctx,
+      ),
+    listOwned: async (ref, ctx) => {
+      guard('listOwned', ctx);
+      return { count: need(ref, 'listOwned').owned, road: 'memory' };
+    },
+    transferOwned: async (ref, heir, ctx) => {
+      guard('transferOwned', ctx);
+      const to = target.accounts.get(heir.nativeId) ?? fail('NOT_FOUND', 'transferOwned', 'heir');
+      const apply = (account: MemoryAccount): void => {
+        to.owned += account.owned;
+        account.owned = 0;
+      };
+      return write('transferOwned', ref, (a) => a.owned > 0, apply, ctx);
+    },
+    readForwarding: async (ref, ctx) => {
+      guard('readForwarding', ctx);
+      return need(ref, 'readForwarding').forwarding;
+    },
+    setForwarding: (ref, forwarding, ctx) => {
+      const wanted = forwarding.to === undefined && forwarding.autoReply === undefined ? undefined : forwarding;
+      return write(
+        'setForwarding',
+        ref,
+        (a) => JSON.stringify(a.forwarding) !== JSON.stringify(wanted),
+        (a) => void (a.forwarding = wanted),
+        ctx,
+      );
+    },
+    anonymise: (ref, ctx) =>
+      write(
+        'anonymise',
+        ref,
+        (a) => a.login !== `gone-${ref.nativeId}`,
+        (a) => {
+          a.login = `gone-${ref.nativeId}`;
+          a.enabled = false;
+          a.attributes = { displayName: a.login };
+        },
+        ctx,
+      ),
     probeSignIn: async (login, secret, ctx) => {
       guard('probeSignIn', ctx);
       const answer = target.signIn(login, secret.reveal());

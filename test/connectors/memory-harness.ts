@@ -45,13 +45,20 @@ export function memoryHarness(
     snapshot: () =>
       Promise.resolve(
         JSON.stringify(
-          [...target.accounts.values()].map((account) => ({ ...account, entitlements: [...account.entitlements] })),
+          [...target.accounts.values()].map((account) => ({
+            ...account,
+            entitlements: [...account.entitlements],
+            credentials: [...account.credentials],
+          })),
         ),
       ),
     plant: {
       attribute: (ref, value) =>
         Promise.resolve(void Object.assign(target.accounts.get(ref.nativeId)!.attributes, { title: value })),
       enabled: (ref, enabled) => Promise.resolve(void (target.accounts.get(ref.nativeId)!.enabled = enabled)),
+      credential: (ref) => Promise.resolve(void target.accounts.get(ref.nativeId)!.credentials.add('otp')),
+      privilege: (ref) => Promise.resolve(void (target.accounts.get(ref.nativeId)!.privileges += 1)),
+      owned: (ref) => Promise.resolve(void (target.accounts.get(ref.nativeId)!.owned += 1)),
       membership: (ref, held) => {
         const { entitlements } = target.accounts.get(ref.nativeId)!;
         return Promise.resolve(void (held ? entitlements.add('staff') : entitlements.delete('staff')));
@@ -60,6 +67,10 @@ export function memoryHarness(
     unreachable: () => failing(make(), 'UNAVAILABLE'),
     wrongCredential: () => failing(make(), 'UNAUTHENTICATED'),
     throughProxy: () => Promise.resolve(flaky(make())),
+    peekBeyond: (ref) => {
+      const { credentials, privileges, owned, forwarding } = target.accounts.get(ref.nativeId)!;
+      return Promise.resolve({ credentials: credentials.size, privileges, owned, forwarding });
+    },
     openSession: (login) => {
       const account = target.byLogin(login)!;
       const token = target.openSession(login) ?? '';
@@ -80,7 +91,19 @@ function failing(connector: Connector, code: ConnectorErrorCode): Connector {
   };
 }
 
-const reads = ['list', 'get', 'find', 'verify', 'probeSignIn', 'listMembers', 'listSessions'];
+const reads = [
+  'list',
+  'get',
+  'find',
+  'verify',
+  'probeSignIn',
+  'listMembers',
+  'listSessions',
+  'listCredentials',
+  'listPrivileges',
+  'listOwned',
+  'readForwarding',
+];
 
 /** Fails like a connection would; what it does to the answer is decided when the answer comes. */
 function flaky(inner: Connector): { connector: Connector; fail(mode: FaultMode): void; close(): Promise<void> } {

@@ -5,6 +5,7 @@ import type {
   Attributes,
   Capabilities,
   Connector,
+  Forwarding,
 } from '../../../src/connectors/connector.js';
 import type { ConnectorFactory } from '../../../src/connectors/registry.js';
 import type { Secret } from '../../../src/connectors/secret.js';
@@ -16,6 +17,14 @@ export interface Peeked {
   readonly enabled: boolean;
   readonly attributes: Attributes;
   readonly entitlements: readonly string[];
+}
+
+/** What hangs on an account, as the oracle sees it. */
+export interface Beyond {
+  readonly credentials?: number;
+  readonly privileges?: number;
+  readonly owned?: number;
+  readonly forwarding?: Forwarding | undefined;
 }
 
 /** One connector against one target, and everything the kit has to know about that target. */
@@ -48,7 +57,15 @@ export interface Harness {
     attribute(ref: AccountRef, value: string): Promise<void>;
     enabled(ref: AccountRef, enabled: boolean): Promise<void>;
     membership(ref: AccountRef, held: boolean): Promise<void>;
+    /** One second factor or key more, as the person or the target's administrator would make it. */
+    credential?(ref: AccountRef): Promise<void>;
+    /** One lease, privileged session or checked-out secret more. */
+    privilege?(ref: AccountRef): Promise<void>;
+    /** One thing more that the account owns. */
+    owned?(ref: AccountRef): Promise<void>;
   };
+  /** What the target itself shows beside the account; a part that it does not have is absent. */
+  peekBeyond?(ref: AccountRef): Promise<Beyond>;
   /** Connectors whose configuration points nowhere, and whose credential is wrong. */
   unreachable?(): Connector;
   wrongCredential?(): Connector;
