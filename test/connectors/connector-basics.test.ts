@@ -9,7 +9,7 @@ import { ConnectorConfigError, ConnectorError } from '../../src/connectors/error
 import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import { manualCapabilities, manualFactory, renderInstructions } from '../../src/connectors/manual/index.js';
 import { createRegistry } from '../../src/connectors/registry.js';
-import { parseRetryAfter } from '../../src/connectors/scim/http.js';
+import { parseRetryAfter } from '../../src/connectors/shared/http/retry-after.js';
 import { filterOf, flatten, parsePath, writePath } from '../../src/connectors/scim/paths.js';
 import { scimConfigSchema } from '../../src/connectors/scim/config.js';
 import { scimCapabilities } from '../../src/connectors/scim/index.js';

@@ -13,8 +13,10 @@ import type { ScimContext } from './client.js';
 import { readUser, refOf, requireAccount, search, userUrl } from './client.js';
 import { entitlementsOf } from './groups.js';
 import { observe } from './observe.js';
-import type { AttributePath, Json, JsonObject } from './paths.js';
-import { asObject, asText, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
+import type { Json, JsonObject } from '../shared/http/json.js';
+import type { AttributePath } from './paths.js';
+import { asObject } from '../shared/http/json.js';
+import { asText, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
 
 export async function getAccount(
   scim: ScimContext,
@@ -68,7 +70,7 @@ export async function createAccount(
       write: true,
     } as const;
     const answer = await scim.http.send(call, ctx);
-    const id = asObject(answer.body)['id'] ?? answer.location?.split('/').at(-1);
+    const id = asObject(answer.body)['id'] ?? answer.headers['location']?.split('/').at(-1);
     const ref = typeof id === 'string' && id !== '' ? refOf(scim, id) : await byExternalId(scim, key, ctx);
     if (ref === undefined) {
       throw new ConnectorError({ code: 'AMBIGUOUS', operation: 'create', sent: true, targetCode: 'no-id' });
@@ -245,7 +247,7 @@ async function writeUser(
     operation,
     url: userUrl(scim, ref.nativeId),
     write: true,
-    ifMatch: features.etag ? current.version : undefined,
+    ...(features.etag && current.version !== undefined ? { headers: { 'if-match': current.version } } : {}),
   } as const;
   if (!features.patch) {
     const { meta: _meta, groups: _groups, ...body } = after;

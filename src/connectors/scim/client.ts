@@ -1,11 +1,9 @@
 import type { AccountRef, OperationContext } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import type { ScimConfig } from './config.js';
-import type { HttpAnswer, HttpCall, ScimHttp } from './http.js';
-import type { JsonObject } from './paths.js';
-import { asObject } from './paths.js';
-
-export type Send = ScimHttp['send'];
+import type { HttpAnswer, HttpCall, HttpClient, Send } from '../shared/http/client.js';
+import type { JsonObject } from '../shared/http/json.js';
+import { asObject } from '../shared/http/json.js';
 
 /** What a server announces in its ServiceProviderConfig; what it does not announce it does not have. */
 export interface ServerFeatures {
@@ -21,7 +19,7 @@ export interface ScimContext {
   readonly config: ScimConfig;
   /** Without a trailing slash. */
   readonly baseUrl: string;
-  readonly http: ScimHttp;
+  readonly http: HttpClient;
   /** Discovered on first use and kept: it describes the server, not its data. A failed discovery is not kept. */
   features(ctx: OperationContext): Promise<ServerFeatures>;
 }
@@ -82,7 +80,7 @@ export async function readUser(
   }
   const resource = asObject(answer.body);
   const metaVersion = asObject(resource['meta'])['version'];
-  return { resource, version: answer.version ?? (typeof metaVersion === 'string' ? metaVersion : undefined) };
+  return { resource, version: answer.headers['etag'] ?? (typeof metaVersion === 'string' ? metaVersion : undefined) };
 }
 
 /** Resources that fit a filter: the first `count` of them. */

@@ -1,15 +1,5 @@
 import { z } from 'zod';
-import { isSecretReference } from '../secret.js';
-
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
-const urlOrReference = z
-  .string()
-  .refine(
-    (text) => isSecretReference(text) || /^https?:$/.test(URL.parse(text)?.protocol ?? ''),
-    'must be an http(s) URL or a reference, env:NAME or file:PATH',
-  );
-/** A path on the server of `baseUrl` (starting with a slash); `{id}` stands for the account's native id. */
-const serverPath = z.string().regex(/^\/[^\s?#]*$/, 'must be a path that starts with a slash');
+import { httpTls, secretReference, serverPath, urlOrReference } from '../shared/http/config.js';
 
 const answer = z.strictObject({
   status: z.int().min(100).max(599),
@@ -42,7 +32,8 @@ export const scimConfigSchema = z.strictObject({
   /** The SCIM base, for instance `https://host/scim/v2`, or a reference to it. */
   baseUrl: urlOrReference,
   /** Bearer token, by reference. */
-  token: reference,
+  token: secretReference,
+  tls: httpTls.optional(),
   /** auto = PATCH when the server announces it, else PUT. */
   write: z.enum(['auto', 'patch', 'put']).default('auto'),
   /** auto = cursors when the server announces them (RFC 9865), else startIndex. */

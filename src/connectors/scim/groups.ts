@@ -1,10 +1,12 @@
 import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import type { ScimContext, Send } from './client.js';
+import type { Send } from '../shared/http/client.js';
+import type { ScimContext } from './client.js';
 import { readUser, refOf, requireAccount, search } from './client.js';
 import { decodeCursor, encodeCursor } from './paging.js';
-import type { JsonObject } from './paths.js';
-import { asArray, asObject, asText, groupUrn } from './paths.js';
+import type { JsonObject } from '../shared/http/json.js';
+import { asObject } from '../shared/http/json.js';
+import { asArray, asText, groupUrn } from './paths.js';
 
 /** The names of the groups that have this account as a member, read from the groups' side; undefined without groups. */
 export async function entitlementsOf(

@@ -28,7 +28,9 @@ import { createFeatures, readUser, requireAccount } from './client.js';
 import type { ScimConfig } from './config.js';
 import { scimConfigSchema } from './config.js';
 import { addMember, entitlementsOf, listMembers, removeMember } from './groups.js';
-import { ScimHttp } from './http.js';
+import { createScimHttp } from './http.js';
+import { resolveTls } from '../shared/http/config.js';
+import { baseUrlOf } from '../shared/http/guard.js';
 import { listAccounts } from './list.js';
 import { observe } from './observe.js';
 import { knownAttributes } from './paths.js';
@@ -49,8 +51,12 @@ export const scimFactory: ConnectorFactory = {
   create: (application, rawConfig, deps) => {
     const config = parseConfig(scimConfigSchema, application, rawConfig);
     const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
-    const http = new ScimHttp(deps.secrets(config.token), config.requestTimeoutMs);
-    const baseUrl = base.replace(/\/+$/, '');
+    const http = createScimHttp(
+      deps.secrets(config.token),
+      config.requestTimeoutMs,
+      resolveTls(config.tls, deps.secrets),
+    );
+    const baseUrl = baseUrlOf(application, base);
     const features = createFeatures(config, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
     return createScimConnector({ application, config, baseUrl, http, features });
   },

@@ -1,11 +1,11 @@
 import type { ListQuery, ObservedAccount, OperationContext, Page } from '../connector.js';
 import type { ScimContext } from './client.js';
 import { listOf, requireAccount } from './client.js';
-import type { HttpAnswer } from './http.js';
+import type { HttpAnswer } from '../shared/http/client.js';
 import { groupsShown, observe } from './observe.js';
 import type { PagePosition } from './paging.js';
 import { decodeCursor, encodeCursor } from './paging.js';
-import { asObject } from './paths.js';
+import { asObject } from '../shared/http/json.js';
 
 /** One page of users, by the server's cursors or by position; see Page for what `complete` promises. */
 export async function listAccounts(

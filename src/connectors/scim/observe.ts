@@ -1,8 +1,9 @@
 import type { AccountStatus, ObservedAccount } from '../connector.js';
 import type { ScimContext } from './client.js';
 import { refOf } from './client.js';
-import type { JsonObject } from './paths.js';
-import { asArray, asObject, asText, flatten } from './paths.js';
+import type { JsonObject } from '../shared/http/json.js';
+import { asObject } from '../shared/http/json.js';
+import { asArray, asText, flatten } from './paths.js';
 
 /** What a user resource says. `active` missing is unknown, never enabled. */
 export function observe(

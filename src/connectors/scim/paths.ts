@@ -1,8 +1,7 @@
 import type { Attributes, AttributeValue } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
-export type JsonObject = { readonly [key: string]: Json };
+import { asObject } from '../shared/http/json.js';
+import type { Json, JsonObject } from '../shared/http/json.js';
 
 export const enterpriseUrn = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
 export const userUrn = 'urn:ietf:params:scim:schemas:core:2.0:User';
@@ -158,10 +157,6 @@ function put(found: Record<string, AttributeValue>, name: string, value: Json | 
 /** A string of a resource; anything else is empty. */
 export function asText(value: Json | undefined): string {
   return typeof value === 'string' ? value : '';
-}
-
-export function asObject(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 }
 
 export function asArray(value: Json | undefined): readonly Json[] {

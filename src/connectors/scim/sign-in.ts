@@ -1,10 +1,11 @@
 import type { AccountRef, MutationResult, OperationContext, SessionCount, SignInAnswer } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { Secret } from '../secret.js';
-import type { ScimContext, Send } from './client.js';
+import type { Send } from '../shared/http/client.js';
+import type { ScimContext } from './client.js';
 import { requireAccount } from './client.js';
 import type { ScimConfig } from './config.js';
-import { asObject } from './paths.js';
+import { asObject } from '../shared/http/json.js';
 
 type SignInConfig = NonNullable<ScimConfig['signIn']>;
 const road = 'http:sign-in';
@@ -23,7 +24,7 @@ export async function probeSignIn(
   return scim.http.onOwnConnection(async (send) => {
     const body = { [signIn.loginField]: login, [signIn.secretField]: secret.reveal() };
     const url = serverUrl(scim, signIn.path);
-    const call = { operation: 'probeSignIn', method: 'POST', url, body, bearer: null, write: false } as const;
+    const call = { operation: 'probeSignIn', method: 'POST', url, body, anonymous: true, write: false } as const;
     try {
       const accept = [...signIn.answers.map((row) => row.status), 400, 401, 403, 404, 423, 429, 500, 502, 503, 504];
       const answer = await send(call, ctx, accept);
@@ -64,7 +65,8 @@ async function signOut(
   }
   const url = serverUrl(scim, signIn.signOutPath);
   try {
-    await send({ operation: 'probeSignIn', method: 'POST', url, bearer, write: false }, ctx);
+    const headers = { authorization: `Bearer ${bearer.reveal()}` };
+    await send({ operation: 'probeSignIn', method: 'POST', url, headers, anonymous: true, write: false }, ctx);
   } catch {
     // The probe's answer stands; a session left behind shows in the session count.
     ctx.logger.warn({ application: scim.application }, 'the session of a sign-in probe could not be closed');
