@@ -54,13 +54,12 @@ interface Reservation {
 }
 
 async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise<boolean> {
-  const { identityId, now, policy, userName } = reservation;
+  const { identityId, now, policy, userName, former } = reservation;
   const mail = mailAddress(userName, policy);
   try {
     await deps.db.transaction().execute(async (trx) => {
-      await claim(trx, 'user-name', userName, identityId, now);
-      await claim(trx, 'mail', mail, identityId, now);
-      await releaseOthers(trx, reservation, [userName, mail]);
+      await claim(trx, reservation, { 'user-name': userName, mail });
+      if (former.userName !== '' || former.mail !== '') await releaseOthers(trx, reservation, [userName, mail]);
       await trx
         .updateTable('identity_profile')
         .set({ user_name: userName, mail })
@@ -83,24 +82,25 @@ async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise
 
 class Taken extends Error {}
 
+/** Takes both names or none: raises Taken when anybody else has, or had not long ago, one of them. */
 async function claim(
   trx: Queryable,
-  scope: 'user-name' | 'mail',
-  name: string,
-  identityId: IdentityId,
-  now: Instant,
+  { identityId, now }: Reservation,
+  names: Readonly<Record<'user-name' | 'mail', string>>,
 ): Promise<void> {
-  const row = await trx
+  // Everybody in the same order, so that two who want the same names wait for each other instead of both.
+  const rows = (['user-name', 'mail'] as const).map((scope) => ({
+    scope,
+    folded: names[scope].toLowerCase(),
+    name: names[scope],
+    identity_id: identityId,
+    reserved_at: now,
+    released_at: null,
+    blocked_until: null,
+  }));
+  const claimed = await trx
     .insertInto('name_reservation')
-    .values({
-      scope,
-      folded: name.toLowerCase(),
-      name,
-      identity_id: identityId,
-      reserved_at: now,
-      released_at: null,
-      blocked_until: null,
-    })
+    .values(rows)
     .onConflict((conflict) =>
       conflict
         .columns(['scope', 'folded'])
@@ -111,8 +111,8 @@ async function claim(
         ),
     )
     .returning('name')
-    .executeTakeFirst();
-  if (row === undefined) throw new Taken();
+    .execute();
+  if (claimed.length < rows.length) throw new Taken();
 }
 
 async function releaseOthers(trx: Queryable, reservation: Reservation, keep: readonly string[]): Promise<void> {

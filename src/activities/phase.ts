@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
-import type { ProcessDetail, ProcessTable } from '../db/schema.js';
+import type { ProcessDetail, ProcessTable, VisitTable } from '../db/schema.js';
 import type { Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
@@ -134,12 +134,8 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
         created_at: input.now,
       })
       .execute();
-    if (visits.length > 0) {
-      await trx
-        .insertInto('visit')
-        .values(visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body)))
-        .execute();
-    }
+    const rows = visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body));
+    if (rows.length > 0) await trx.insertInto('visit').values(rows).execute();
     await trx
       .updateTable('process')
       .set({ phase: input.phase, blocked_on: null, due_at: null })
@@ -154,7 +150,7 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
       body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
     });
     const unseen = await unseenIn(trx, input, policy);
-    return { ...(await plannedVisits(trx, input.planId)), approvals, unseen };
+    return { ...plannedPhase(input.planId, rows), approvals, unseen };
   });
 }
 
@@ -256,13 +252,10 @@ async function pendingApprovals(db: Queryable, processId: ProcessId): Promise<re
   }));
 }
 
-async function plannedVisits(db: Queryable, planId: PlanId): Promise<PlannedPhase> {
-  const rows = await db
-    .selectFrom('visit')
-    .select(['visit_id', 'application', 'depends_on'])
-    .where('plan_id', '=', planId)
-    .orderBy('application')
-    .execute();
+function plannedPhase(
+  planId: PlanId,
+  rows: readonly Pick<Selectable<VisitTable>, 'visit_id' | 'application' | 'depends_on'>[],
+): PlannedPhase {
   return {
     planId,
     visits: rows.map((row) => ({ visitId: row.visit_id, application: row.application, dependsOn: row.depends_on })),
@@ -272,8 +265,14 @@ async function plannedVisits(db: Queryable, planId: PlanId): Promise<PlannedPhas
 async function storedPlan(db: Queryable, input: PhaseInput, policy: CompiledPolicy): Promise<PhasePlan | undefined> {
   const row = await db.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId).executeTakeFirst();
   if (row === undefined) return undefined;
+  const visits = await db
+    .selectFrom('visit')
+    .select(['visit_id', 'application', 'depends_on'])
+    .where('plan_id', '=', input.planId)
+    .orderBy('application')
+    .execute();
   return {
-    ...(await plannedVisits(db, input.planId)),
+    ...plannedPhase(input.planId, visits),
     approvals: await pendingApprovals(db, input.processId),
     unseen: await unseenIn(db, input, policy),
   };

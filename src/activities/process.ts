@@ -183,21 +183,18 @@ export async function endProcess(
   input: ProcessEnd,
 ): Promise<{ readonly proven: number; readonly open: number }> {
   return deps.db.transaction().execute(async (trx) => {
-    const evidence = await trx
-      .selectFrom('evidence')
-      .select((eb) => [
-        eb.fn.countAll<string>().filterWhere('verdict', '=', 'proven').as('proven'),
-        eb.fn.countAll<string>().filterWhere('verdict', '!=', 'proven').as('open'),
-      ])
-      .where('process_id', '=', input.processId)
-      .executeTakeFirstOrThrow();
-    const counts = { proven: Number(evidence.proven), open: Number(evidence.open) };
     const row = await trx
       .selectFrom('process')
-      .select(['detail', 'state'])
+      .select((eb) => {
+        const evidence = eb.selectFrom('evidence').whereRef('evidence.process_id', '=', 'process.process_id');
+        const count = (is: '=' | '!=') =>
+          evidence.where('verdict', is, 'proven').select((of) => of.fn.countAll<string>().as('count'));
+        return ['detail', 'state', count('=').as('proven'), count('!=').as('open')];
+      })
       .where('process_id', '=', input.processId)
       .forUpdate()
       .executeTakeFirstOrThrow();
+    const counts = { proven: Number(row.proven), open: Number(row.open) };
     if (row.state !== 'running' && row.state !== 'tail') {
       await noteStopped(trx, input.processId);
       return counts;

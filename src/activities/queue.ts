@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import type { Selectable, SqlBool } from 'kysely';
 import type { Queryable } from '../db/database.js';
 import type { ProcessTable } from '../db/schema.js';
 import { sql } from 'kysely';
@@ -61,20 +61,29 @@ export async function advanceQueue(
   deps: ActivityDeps,
   input: { readonly identityId: IdentityId; readonly now: Instant },
 ): Promise<QueueAdvance> {
-  const policy = await deps.policies.active(deps.db);
-  if (policy === undefined) throw new Error('no policy was published');
   return deps.db.transaction().execute(async (trx) => {
     const identity = await trx
       .selectFrom('identity')
-      .select(['ledger_version', 'generation'])
+      .select((eb) => [
+        'ledger_version',
+        'generation',
+        'next_due_at',
+        eb
+          .selectFrom('policy_version')
+          .select((of) => of.fn.max('version').as('version'))
+          .as('policy_version'),
+      ])
       .where('identity_id', '=', input.identityId)
       // Not FOR UPDATE: rows that only refer to the person are written meanwhile; the fence's share lock waits for this one all the same.
       .forNoKeyUpdate()
       .executeTakeFirstOrThrow();
+    if (identity.policy_version === null) throw new Error('no policy was published');
+    const policy = await deps.policies.get(trx, identity.policy_version);
     const person = await loadPerson(trx, deps.keys, input.identityId);
+    const found = await rowsWithActs(trx, input.identityId);
     const decision = nextSteps({
       transitions: person.transitions,
-      processes: await processRows(trx, input.identityId),
+      processes: found.map(processRow),
       now: input.now,
       beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
     });
@@ -83,13 +92,17 @@ export async function advanceQueue(
       if (step.do === 'open' && step.cut) generation = await raiseGeneration(trx, input.identityId);
       await take(trx, deps, { step, generation, policyVersion: policy.version, ...input });
     }
-    await carryGenerationOver(trx, input.identityId, generation);
-    await trx
-      .updateTable('identity')
-      .set({ next_due_at: decision.nextDueAt ?? null })
-      .where('identity_id', '=', input.identityId)
-      .execute();
-    const rows = await rowsOf(trx, input.identityId);
+    const isOlder = (row: Row): boolean => row.state === 'running' && row.generation < generation;
+    const carriesOver = generation > identity.generation || found.some(isOlder);
+    if (carriesOver) await carryGenerationOver(trx, input.identityId, generation);
+    if (identity.next_due_at !== (decision.nextDueAt ?? null))
+      await trx
+        .updateTable('identity')
+        .set({ next_due_at: decision.nextDueAt ?? null })
+        .where('identity_id', '=', input.identityId)
+        .execute();
+    const isUntouched = decision.steps.length === 0 && !carriesOver;
+    const rows = isUntouched ? found : await rowsOf(trx, input.identityId);
     const amend = unread(rows);
     return {
       amend,
@@ -113,8 +126,8 @@ export async function raiseGeneration(db: Queryable, identityId: IdentityId): Pr
   return row.generation;
 }
 
-async function processRows(db: Queryable, identityId: IdentityId): Promise<readonly ProcessRow[]> {
-  const rows = await db
+function rowsWithActs(db: Queryable, identityId: IdentityId): Promise<readonly (Row & { has_acted: SqlBool })[]> {
+  return db
     .selectFrom('process')
     .selectAll()
     .select((eb) =>
@@ -131,8 +144,12 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
         .as('has_acted'),
     )
     .where('identity_id', '=', identityId)
+    .orderBy('opened_at')
     .execute();
-  return rows.map((row) => ({
+}
+
+function processRow(row: Row & { readonly has_acted: SqlBool }): ProcessRow {
+  return {
     processId: row.process_id,
     transitionId: row.transition_id,
     revision: row.revision,
@@ -144,7 +161,7 @@ async function processRows(db: Queryable, identityId: IdentityId): Promise<reado
     effectiveAt: row.effective_at,
     policyVersion: row.policy_version,
     hasActed: Boolean(row.has_acted),
-  }));
+  };
 }
 
 function isAlive(row: Pick<Row, 'state'>): boolean {
@@ -247,16 +264,17 @@ export async function cancelRow(
 /** Approvals and tasks of a process that ended without them are withdrawn, never left to rot. */
 export async function withdrawOpenItems(db: Queryable, processId: ProcessId, now: Instant): Promise<void> {
   await db
+    .with('task', (cte) =>
+      cte
+        .updateTable('operator_task')
+        .set({ status: 'withdrawn', resolved_at: now })
+        .where('process_id', '=', processId)
+        .where('status', '=', 'open'),
+    )
     .updateTable('approval')
     .set({ status: 'withdrawn', decided_at: now })
     .where('process_id', '=', processId)
     .where('status', '=', 'pending')
-    .execute();
-  await db
-    .updateTable('operator_task')
-    .set({ status: 'withdrawn', resolved_at: now })
-    .where('process_id', '=', processId)
-    .where('status', '=', 'open')
     .execute();
 }
 

@@ -1,4 +1,13 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  randomBytes,
+} from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { brand } from '../domain/process/ids.js';
 import type { IdentityId } from '../domain/process/ids.js';
 import type { Json } from '../domain/process/json.js';
@@ -18,18 +27,20 @@ const FORMAT = 1;
  * and breaks no hash chain, because chains cover the ciphertext (design D7).
  */
 export class KeyRing {
-  readonly #master: Buffer;
+  // Key objects: a raw key is imported anew for every cipher, which takes longer than the cipher.
+  readonly #master: KeyObject;
   readonly #masterId: string;
   readonly #index: Buffer;
-  readonly #cache = new Map<string, { readonly key: Buffer; readonly readAt: number }>();
+  readonly #cache = new Map<string, { readonly key: KeyObject; readonly readAt: number }>();
 
   /** `masterKey`: 32 bytes, base64. Throws when it is not. */
   constructor(masterKey: string) {
     const bytes = Buffer.from(masterKey.trim(), 'base64');
     if (bytes.length !== 32) throw new Error('the master key must be 32 bytes in base64');
-    this.#master = Buffer.from(hkdfSync('sha256', bytes, '', 'tenure/wrap/1', 32));
+    const master = Buffer.from(hkdfSync('sha256', bytes, '', 'tenure/wrap/1', 32));
+    this.#master = createSecretKey(master);
     this.#index = Buffer.from(hkdfSync('sha256', bytes, '', 'tenure/index/1', 32));
-    this.#masterId = createHash('sha256').update(this.#master).digest('hex').slice(0, 16);
+    this.#masterId = createHash('sha256').update(master).digest('hex').slice(0, 16);
   }
 
   /** Blind index of a strong key: equal texts meet, nobody reads them back without the master key. */
@@ -81,7 +92,7 @@ export class KeyRing {
       .execute();
   }
 
-  async #keyOf(db: Queryable, identityId: IdentityId): Promise<Buffer | undefined> {
+  async #keyOf(db: Queryable, identityId: IdentityId): Promise<KeyObject | undefined> {
     const cached = this.#cache.get(identityId);
     if (cached !== undefined && performance.now() - cached.readAt < CACHE_MS) return cached.key;
     await this.ensureKey(db, identityId);
@@ -94,7 +105,7 @@ export class KeyRing {
       this.#cache.delete(identityId);
       return undefined;
     }
-    const key = open(this.#master, identityId, row.wrapped);
+    const key = createSecretKey(open(this.#master, identityId, row.wrapped));
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
     this.#cache.set(identityId, { key, readAt: performance.now() });
     return key;
@@ -105,14 +116,14 @@ const CACHE_LIMIT = 10_000;
 /** An erasure in another process is heard within this time. */
 const CACHE_MS = 60_000;
 
-function seal(key: Buffer, context: string, plain: Buffer): Buffer {
+function seal(key: KeyObject, context: string, plain: Buffer): Buffer {
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv(ALGORITHM, key, iv).setAAD(Buffer.from(context));
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
   return Buffer.concat([Buffer.from([FORMAT]), iv, cipher.getAuthTag(), body]);
 }
 
-function open(key: Buffer, context: string, sealed: Buffer): Buffer {
+function open(key: KeyObject, context: string, sealed: Buffer): Buffer {
   if (sealed[0] !== FORMAT) throw new Error('unknown ciphertext format');
   const iv = sealed.subarray(1, 1 + IV_BYTES);
   const tag = sealed.subarray(1 + IV_BYTES, 1 + IV_BYTES + TAG_BYTES);
