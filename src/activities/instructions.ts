@@ -28,6 +28,8 @@ const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
   manual: 'Do this by hand and say how it can be seen.',
   leave: 'A leave of absence begins or ends: suspend the access, or give it back, by hand.',
   correlation: 'Decide to whom the account belongs.',
+  process:
+    'This process cannot go on by itself. Put right what the code names (a failing expression: publish a corrected policy), then retry: it goes on with the newest policy.',
   'do-not-rehire': 'HR set the do-not-rehire flag, so nothing was provisioned. Clear it with HR, or skip.',
 };
 

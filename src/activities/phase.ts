@@ -30,6 +30,8 @@ export interface PhaseInput {
   /** Made by the workflow, so that a repeated call finds what the first one stored. */
   readonly planId: PlanId;
   readonly now: Instant;
+  /** An operator put the policy right: from here on the process follows the newest one (edge case 65). */
+  readonly repin?: boolean;
 }
 
 export interface PhasePlan extends PlannedPhase {
@@ -50,6 +52,7 @@ export interface PendingApproval {
  * policy version, its visits, and the approvals it asks for, in one transaction. Repeating it with the same plan id returns what was stored.
  */
 export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
+  if (input.repin === true) await repin(deps, input);
   const process = await deps.db
     .selectFrom('process')
     .selectAll()
@@ -74,6 +77,28 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
   });
   return store(deps, { input, process, policy, person, plan });
+}
+
+async function repin(deps: ActivityDeps, input: PhaseInput): Promise<void> {
+  const policy = await deps.policies.active(deps.db);
+  if (policy === undefined) return;
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('process')
+      .set({ policy_version: policy.version })
+      .where('process_id', '=', input.processId)
+      .where('policy_version', '!=', policy.version)
+      .returning('process_id')
+      .executeTakeFirst();
+    if (row === undefined) return;
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'process.repinned',
+      body: { processId: input.processId, policyVersion: policy.version },
+    });
+  });
 }
 
 /** What begins at the effective instant is planned for it or later, never for a moment before; a notice is about now. */

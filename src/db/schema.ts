@@ -227,7 +227,7 @@ export interface OperatorTaskTable {
   process_id: ProcessId;
   visit_id: VisitId | null;
   application: ApplicationSlug | null;
-  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire';
+  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process';
   code: string;
   attribute: string | null;
   instructions: Buffer | null;

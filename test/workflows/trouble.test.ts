@@ -111,6 +111,30 @@ describe('targets in trouble', () => {
     return (raw.pendingActivities ?? []).find((one) => one.activityType?.name === 'runSingleVisit');
   }
 
+  it('a hire that is rescinded after its start does not wait for a joiner whose target is down', async () => {
+    world.directory.behave({ refuse: { status: 503 } });
+    const id = await hired('rescinded');
+    await visitIs(id, 'erp', 'activate', 'proven');
+    await world.hr({
+      source: 'hr',
+      eventId: 'rescinded-hire-withdrawn',
+      version: 1,
+      person: 'rescinded',
+      employment: 'rescinded-1',
+      kind: 'withdraw',
+      corrects: 'rescinded-hire',
+    });
+    // The ERP, which is there, is undone while the directory is still down.
+    await visitIs(id, 'erp', 'undo', 'proven');
+    world.directory.behave({});
+    await atRest(world, [id]);
+    expect((await processesOf(world, id)).map((row) => [row.kind, row.state])).toEqual([
+      ['joiner', 'cancelled'],
+      ['rescinded-hire', 'completed'],
+    ]);
+    expect((await world.directory.store.users()).filter((user) => user.externalId === id)).toEqual([]);
+  });
+
   it('a target that is down during a joiner holds up nothing else, and is proven without a person once it is back', async () => {
     world.directory.behave({ refuse: { status: 503 } });
     const id = await hired('d');

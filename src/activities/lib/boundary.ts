@@ -2,6 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import type { ConnectorErrorCode } from '../../connectors/errors.js';
 import { isConnectorError } from '../../connectors/errors.js';
 import type { FailureType } from '../../domain/process/failure.js';
+import { PolicyEvaluationError } from '../../domain/policy/expressions.js';
 import { RETRYABLE, isFailureType } from '../../domain/process/failure.js';
 
 /** What became of an error at the boundary: the failure type decides, everything else helps a person. */
@@ -59,6 +60,9 @@ export function classify(error: unknown): Classified {
       ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.attribute === undefined ? {} : { attribute: error.attribute }),
     };
+  // Repeating it gives the same: somebody has to put the policy right.
+  if (error instanceof PolicyEvaluationError)
+    return { type: 'PolicyViolation', code: 'expression-failed', sent: false };
   if (error instanceof Error && error.name === 'AbortError')
     return { type: 'OutcomeUnknown', code: 'ABORTED', sent: true };
   return { type: 'Unexpected', code: error instanceof Error ? error.name : 'unknown', sent: true };

@@ -147,8 +147,11 @@ function openings(due: readonly Opening[], input: QueueInput): readonly Step[] {
     const swallowed = due.slice(0, lastCut).filter((opening) => GIVING.has(opening.processKind));
     return [...cuts, ...swallowed.map((opening) => coalesced(opening, into)), ...cancelBehindCut(input, cuts)];
   }
-  if (input.processes.some((row) => row.state === 'running' && !row.isWaiting)) return [];
-  const [first, ...rest] = due;
+  const holders = input.processes.filter((row) => row.state === 'running' && !row.isWaiting);
+  // An undo takes access away: it waits for a cut, but not for whoever gives, whose target may be down for days. It stops them when it begins.
+  const undo = due.find((opening) => opening.kind === 'rescinded-hire');
+  if (holders.some((row) => undo === undefined || !GIVING.has(row.processKind))) return [];
+  const [first, ...rest] = undo === undefined ? due : [undo];
   if (first === undefined) return [];
   const movers = first.processKind === 'operator' ? [] : rest.filter((opening) => opening.processKind === 'mover');
   return [first, ...movers.map((opening) => coalesced(opening, first.transition.id))];

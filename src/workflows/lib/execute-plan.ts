@@ -40,10 +40,23 @@ export async function startPhase(run: ProcessRun, phase: Phase): Promise<Started
 }
 
 async function planned(run: ProcessRun, phase: Phase) {
-  const plan = await bookkeeping.planPhase({ ...run.ref, phase, planId: uuid4() as PlanId });
+  const plan = await planUntilItHolds(run, phase);
   run.works(phase);
   run.expectApprovals(plan.approvals);
   return { execution: new PlanExecution(run, phase, plan), unseen: plan.unseen };
+}
+
+/** A plan that policy cannot be computed for is an operator's: nothing is carried out without it, and it is never left out. */
+async function planUntilItHolds(run: ProcessRun, phase: Phase) {
+  for (let repin = false; ; repin = true) {
+    try {
+      const input = { ...run.ref, phase, planId: uuid4() as PlanId };
+      return await bookkeeping.planPhase(repin ? { ...input, repin } : input);
+    } catch (error) {
+      if (isCancellation(error) || reasonOf(error).type !== 'PolicyViolation') throw error;
+      await run.askOperator({ kind: 'process', code: reasonOf(error).code });
+    }
+  }
 }
 
 export interface PhaseBeside {

@@ -1,9 +1,11 @@
 import {
   CancellationScope,
+  TemporalFailure,
   allHandlersFinished,
   condition,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -113,8 +115,7 @@ export class ProcessRun {
    */
   async conduct(process: () => Promise<string>): Promise<ProcessResult> {
     try {
-      await this.open();
-      const outcome = this.isCancelled ? 'transition-cancelled' : await process();
+      const outcome = await this.#untilItHolds(process);
       if (outcome === 'transition-cancelled') await this.saga.compensate();
       return await this.#end(outcome);
     } catch (error) {
@@ -128,6 +129,26 @@ export class ProcessRun {
         proven: 0,
         open: residue.length,
       };
+    }
+  }
+
+  /**
+   * Every process plans from what is so now, so one that failed where nobody expected it may begin again: after a person looked, never by itself. It would else
+   * leave a row behind that holds the person's queue for ever.
+   */
+  async #untilItHolds(process: () => Promise<string>): Promise<string> {
+    for (;;) {
+      try {
+        await this.open();
+        return this.isCancelled ? 'transition-cancelled' : await process();
+      } catch (error) {
+        const { type, code } = reasonOf(error);
+        // A plain error is a mistake of ours: the workflow task fails, alerts, and goes on when it is mended (style.md P6).
+        if (!(error instanceof TemporalFailure) || isCancellation(error) || type === 'EventSuperseded') throw error;
+        log.error('a process cannot go on', { type, code });
+        if ((await this.askOperator({ kind: 'process', code: `${type}/${code}` })) !== 'retry')
+          return 'left-to-operator';
+      }
     }
   }
 
