@@ -14,6 +14,8 @@ export interface ActivityDeps {
   readonly connectors: ConnectorPool;
   readonly logger: Logger;
   readonly canaryAnswers: CanaryAnswers;
+  /** Whose targets this process reaches beside those that everybody reaches. */
+  readonly sites: ReadonlySet<string>;
 }
 
 /** Live connectors by application and configuration: a changed policy gets a new connector, the old one is closed when unused. */

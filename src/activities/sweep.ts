@@ -1,4 +1,5 @@
 import type { Instant, PlanId, VisitId } from '../domain/process/ids.js';
+import { HELD_BACK } from '../domain/process/outcome.js';
 import type { VisitOutcome } from '../domain/process/outcome.js';
 import type { ActivityDeps } from './deps.js';
 import { failureOf } from './lib/boundary.js';
@@ -20,7 +21,7 @@ export interface Beat {
 
 /**
  * A sweep runs the visits of one plan concurrently, each as soon as the visits it depends on are settled (design D15). It waits for nothing: a visit
- * that is slow, rate-limited, unclear or failed leaves it with its reason, and what depends on that visit stays blocked. Repeating a sweep runs only what is
+ * that is slow, held back, unclear or failed leaves it with its reason, and what depends on that visit stays blocked. Repeating a sweep runs only what is
  * not settled yet.
  */
 export async function runSweep(
@@ -66,6 +67,8 @@ export async function runSweep(
 }
 
 export interface SingleVisitInput {
+  /** The code of the outcome that this visit has waited for. */
+  readonly after: string;
   readonly visitId: VisitId;
   readonly now: Instant;
 }
@@ -92,11 +95,12 @@ export async function runSingleVisit(
     clock: clockFrom(plusMs(input.now, beat.sinceScheduledMs)),
     signal: beat.signal,
     timeoutMs: ALONE_TIMEOUT_MS,
+    after: input.after,
     progress: () => {
       beat.heartbeat({ done: 0, of: 1 });
     },
   });
-  if (outcome.kind === 'later')
+  if (outcome.kind === 'later' && !HELD_BACK.has(outcome.code))
     throw failureOf({ type: 'TargetUnavailable', code: outcome.code, retryAfterMs: outcome.retryAfterMs, sent: false });
   return outcome;
 }

@@ -3,6 +3,7 @@ import { Migrator } from 'kysely/migration';
 import pg from 'pg';
 import * as spine from './migrations/0001-spine.js';
 import * as appendAudit from './migrations/0003-append-audit.js';
+import * as applicationState from './migrations/0004-application-state.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -60,7 +61,14 @@ export async function migrate(ownerUrl: string): Promise<void> {
   try {
     const migrator = new Migrator({
       db,
-      provider: { getMigrations: () => Promise.resolve({ '0001-spine': spine, '0003-append-audit': appendAudit }) },
+      provider: {
+        getMigrations: () =>
+          Promise.resolve({
+            '0001-spine': spine,
+            '0003-append-audit': appendAudit,
+            '0004-application-state': applicationState,
+          }),
+      },
     });
     const { error } = await migrator.migrateToLatest();
     if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed');

@@ -303,6 +303,20 @@ export interface IdentityProfileTable {
   search: Defaulted<string>;
   updated_at: Defaulted<Instant>;
 }
+/** How an application's target fares, for all workers together. */
+export interface ApplicationStateTable {
+  application: ApplicationSlug;
+  tokens: Generated<number>;
+  refilled_at: Instant | null;
+  /** Visits in a row whose first try found the target down. */
+  failures: Generated<number>;
+  code: string | null;
+  quarantined_since: Instant | null;
+  /** When somebody may ask again; what is due before that waits. */
+  quarantined_until: Instant | null;
+  /** Pauses since the quarantine began. */
+  pauses: Generated<number>;
+}
 export interface CanaryTable {
   application: ApplicationSlug;
   native_id: string | null;
@@ -347,5 +361,6 @@ export interface Schema {
   idempotency: IdempotencyTable;
   identity_profile: IdentityProfileTable;
   canary: CanaryTable;
+  application_state: ApplicationStateTable;
   credential_handover: CredentialHandoverTable;
 }

@@ -15,6 +15,7 @@ export interface Composition {
   /** Where `env:` references are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
+  readonly sites?: readonly string[];
 }
 
 /** Builds what activities need; `close` gives back pools and connectors. Nothing is connected before first use. */
@@ -31,6 +32,7 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
     connectors,
     logger: composition.logger,
     canaryAnswers: new Map(),
+    sites: new Set(composition.sites),
     async close() {
       await connectors.close();
       await db.destroy();

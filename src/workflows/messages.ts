@@ -13,6 +13,10 @@ export const CUT_QUEUE = 'cut';
 export function applicationQueue(application: string): string {
   return `application-${application}`;
 }
+/** Targets that only workers at a site reach: their visits go there (`tenure worker --queues site-NAME`). */
+export function siteQueue(site: string): string {
+  return `site-${site}`;
+}
 
 export interface LedgerChanged {
   readonly ledgerVersion: number;

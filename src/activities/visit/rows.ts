@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { Queryable } from '../../db/database.js';
 import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
-import type { IdentityId, ProcessId, VisitId } from '../../domain/process/ids.js';
+import type { ApplicationSlug, IdentityId, ProcessId, VisitId } from '../../domain/process/ids.js';
 import { batched } from '../lib/batched.js';
 
 export type AccountRow = Selectable<AccountTable>;
@@ -72,6 +72,16 @@ export class VisitRows {
           row.visit_id !== visit.visit_id &&
           (row.created_at > visit.created_at || row.write_in_flight),
       );
+  });
+
+  /** How targets fare; undefined while nothing is known of one. */
+  readonly applicationState = batched(async (slugs: readonly ApplicationSlug[]) => {
+    const rows = await this.db
+      .selectFrom('application_state')
+      .selectAll()
+      .where('application', 'in', [...new Set(slugs)])
+      .execute();
+    return (slug: ApplicationSlug) => rows.find((row) => row.application === slug);
   });
 
   /** Notes that the visit is being worked on. */

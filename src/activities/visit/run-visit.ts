@@ -6,6 +6,7 @@ import type { ActivityDeps } from '../deps.js';
 import { classify } from '../lib/boundary.js';
 import type { Classified } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { admit, noteDown, noteUp } from './admission.js';
 import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext } from './fence.js';
@@ -23,6 +24,8 @@ export interface VisitRun {
   readonly timeoutMs?: number;
   /** The visits that run beside this one; alone without it. */
   readonly company?: Company;
+  /** The code of the outcome that this visit has waited for. */
+  readonly after?: string;
   progress(detail: string): void;
 }
 
@@ -46,14 +49,24 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
       return early === 'busy'
         ? { ...id, kind: 'later', code: 'busy', retryAfterMs: BUSY_RETRY_MS }
         : { ...id, kind: 'settled', outcome: early };
+    const admission = reachesTarget(visit) ? await admit(visit, run.after) : 'clear';
+    if (typeof admission === 'object') return { ...id, ...admission };
     await visit.company.rows.begin(visit.row.visit_id);
-    return { ...id, ...(await work(visit)) };
+    const rest = await work(visit);
+    if (admission === 'troubled') await noteUp(visit);
+    return { ...id, ...rest };
   } catch (error) {
-    return { ...id, ...(await troubled(visit, classify(error), error)) };
+    const classified = classify(error);
+    await noteDown(visit, classified);
+    return { ...id, ...(await troubled(visit, classified, error)) };
   }
 }
 
 type Rest = VisitOutcome extends infer O ? (O extends unknown ? Omit<O, 'visitId' | 'application'> : never) : never;
+
+function reachesTarget(visit: VisitContext): boolean {
+  return visit.planned.operations.some((operation) => operation.kind !== 'manual');
+}
 
 /** A newer plan for the same account, a newer cut, or another visit's write in flight. */
 async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'busy' | undefined> {

@@ -85,7 +85,9 @@ class ExpressionCompiler {
   }
 
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
-    const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...rest } = file.value;
+    const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
+      file.value;
+    const { quarantine, rate, site, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -102,6 +104,13 @@ class ExpressionCompiler {
       ),
       settleMs: durationMs(settle),
       sweepTimeoutMs: durationMs(sweepTimeout),
+      quarantine: {
+        after: quarantine.after,
+        pauseMs: durationMs(quarantine.pause),
+        longestPauseMs: durationMs(quarantine.longestPause),
+      },
+      ...(rate === undefined ? {} : { rate }),
+      ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
       ...(instructions === undefined ? {} : { instructions }),
     };

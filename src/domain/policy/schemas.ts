@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { isZone } from '../time/instants.js';
+import { WEEKDAYS } from './maintenance.js';
 
 const slug = z
   .string()
@@ -9,6 +11,10 @@ const duration = z
   .string()
   .regex(/^[0-9]+(ms|s|m|h|d)$/)
   .describe('A whole number with a unit: ms, s, m, h or d, e.g. 60s.');
+const clock = z
+  .string()
+  .regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/)
+  .describe('HH:MM');
 const days = z.int().min(0).max(36_500);
 
 export const applicationSchema = z
@@ -47,6 +53,39 @@ export const applicationSchema = z
       .describe('For the person who does it by hand; {name} is replaced by an attribute.'),
     settle: duration.default('0s').describe('How long a read may lag behind a write.'),
     sweepTimeout: duration.default('5s').describe('How long a visit may stay inside a sweep.'),
+    rate: z
+      .strictObject({
+        perSecond: z.number().positive().max(10_000),
+        burst: z.number().int().positive().max(10_000).default(1),
+      })
+      .optional()
+      .describe('Visits that the target takes, from all workers together. A cut does not wait for it.'),
+    maintenance: z
+      .array(
+        z.strictObject({
+          days: z
+            .array(z.enum(WEEKDAYS))
+            .min(1)
+            .default([...WEEKDAYS])
+            .describe('The days on which it begins.'),
+          from: clock,
+          to: clock.describe('Wall clock; a time before from is on the next day.'),
+          zone: z.string().refine(isZone, 'must be an IANA zone, e.g. Europe/Berlin'),
+        }),
+      )
+      .default([])
+      .describe('Times at which nobody but a cut writes there.'),
+    quarantine: z
+      .strictObject({
+        after: z.int().min(1).max(1_000).default(5),
+        pause: duration.default('30s'),
+        longestPause: duration.default('15m'),
+      })
+      .prefault({})
+      .describe(
+        'After so many visits in a row that found it down, one asks again after each pause and the others wait.',
+      ),
+    site: slug.optional().describe('Only workers that are started for this site reach the target.'),
   })
   .describe('One application of a Tenure policy.');
 

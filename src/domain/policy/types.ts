@@ -1,6 +1,7 @@
 import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
 import type { AttributeValue } from '../plan/types.js';
 import type { Tier } from '../process/kinds.js';
+import type { MaintenanceWindow } from './maintenance.js';
 
 /** How an application is fulfilled: written by Tenure, created by the first sign-in, or by a person's hands. */
 export type FulfilmentMode = 'sync' | 'jit' | 'manual';
@@ -46,6 +47,14 @@ export interface ApplicationPolicy {
   readonly settleMs: number;
   /** How long a visit may stay inside a sweep before it goes on by itself. */
   readonly sweepTimeoutMs: number;
+  /** What the target may be asked for by all workers together; a cut does not wait for it. */
+  readonly rate?: { readonly perSecond: number; readonly burst: number };
+  /** Nobody but a cut writes at these times. */
+  readonly maintenance: readonly MaintenanceWindow[];
+  /** After so many visits in a row that found the target down, the others wait and one asks again after a pause that doubles. */
+  readonly quarantine: { readonly after: number; readonly pauseMs: number; readonly longestPauseMs: number };
+  /** Only workers at this site reach the target. */
+  readonly site?: string;
 }
 
 export interface EntitlementGrant {

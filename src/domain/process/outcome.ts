@@ -12,6 +12,11 @@ export const SETTLED_OUTCOMES = [
 ] as const;
 export type SettledOutcome = (typeof SETTLED_OUTCOMES)[number];
 
+/**
+ * Codes of visits that we hold back ourselves: they wait for as long as it takes, and nobody is asked for them. Whatever else is `later` is the target's doing.
+ */
+export const HELD_BACK: ReadonlySet<string> = new Set(['maintenance', 'quarantine', 'rate', 'other-site']);
+
 export type VisitOutcome =
   | {
       readonly visitId: VisitId;
@@ -26,6 +31,8 @@ export type VisitOutcome =
       readonly kind: 'later';
       readonly code: string;
       readonly retryAfterMs: number;
+      /** Where it goes on, when not on its application's own queue: at the site that reaches the target. */
+      readonly queue?: string;
     }
   /** Waits inside the sweep's plan for a visit it depends on. */
   | { readonly visitId: VisitId; readonly application: string; readonly kind: 'blocked' }

@@ -122,6 +122,11 @@ export function addDays<T extends LocalDate | Instant>(value: T, days: number): 
   return (moved.year > 9999 ? '9999-12-31' : moved.toString()) as T;
 }
 
+/** 1 for Monday to 7 for Sunday (ISO 8601). */
+export function dayOfWeek(date: LocalDate): number {
+  return Temporal.PlainDate.from(date).dayOfWeek;
+}
+
 /** The instant so many milliseconds later (earlier when negative). */
 export function addMilliseconds(instant: Instant, milliseconds: number): Instant {
   return instantText(Temporal.Instant.from(instant).add({ milliseconds: Math.round(milliseconds) }));

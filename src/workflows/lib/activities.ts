@@ -58,13 +58,13 @@ export function sweeps(
 
 /** A troubled visit alone on its application's queue: Temporal repeats it until the process' patience with it ends, then a person is asked. */
 export function singleVisits(
-  application: string,
+  { application, queue }: { readonly application: string; readonly queue?: string },
   patienceMs: number,
   isCut: boolean,
 ): Pick<Activities, 'runSingleVisit'> {
   return proxyActivities<Activities>({
     ...reach,
-    taskQueue: applicationQueue(application),
+    taskQueue: queue ?? applicationQueue(application),
     startToCloseTimeout: '2m',
     scheduleToCloseTimeout: patienceMs,
     priority: { priorityKey: isCut ? 1 : 3 },

@@ -1,6 +1,7 @@
 import { CancellationScope, condition, isCancellation, log, sleep, uuid4 } from '@temporalio/workflow';
 import type { PlanId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
+import { HELD_BACK } from '../../domain/process/outcome.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
 import type { PlannedPhase } from '../messages.js';
 import { bookkeeping, singleVisits, sweeps } from './activities.js';
@@ -198,11 +199,12 @@ class PlanExecution {
     const id = { visitId: outcome.visitId, application: outcome.application };
     const patienceMs = this.run.schedule.visitPatienceMs;
     // The target's own word (Retry-After) holds for the first try alone as for all later ones; its queue gets no task before.
-    const waitMs = Math.min(outcome.retryAfterMs, patienceMs);
+    // What we hold back ourselves waits for as long as it takes.
+    const waitMs = HELD_BACK.has(outcome.code) ? outcome.retryAfterMs : Math.min(outcome.retryAfterMs, patienceMs);
     if (waitMs > 0) await sleep(waitMs, { summary: `${outcome.application} again: ${outcome.code}` });
     try {
-      const visits = singleVisits(outcome.application, patienceMs, this.#isCut);
-      return await visits.runSingleVisit({ visitId: outcome.visitId, now: now() });
+      const visits = singleVisits(outcome, patienceMs, this.#isCut);
+      return await visits.runSingleVisit({ visitId: outcome.visitId, now: now(), after: outcome.code });
     } catch (error) {
       if (isCancellation(error)) throw error;
       return { ...id, kind: 'task', ...reasonOf(error) };
