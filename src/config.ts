@@ -28,6 +28,8 @@ export interface Config {
     /** Port of the Temporal SDK's metrics inside the worker; undefined: not served. */
     readonly temporalSdkPort: number | undefined;
   };
+  /** Sites whose queues this worker serves, and no others; empty: everything but the sites' queues. */
+  readonly workerSites: readonly string[];
   readonly temporal: TemporalConfig;
   readonly database: DatabaseConfig;
   readonly masterKey: SecretReference;
@@ -107,6 +109,10 @@ const schema = z.object({
   TENURE_LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(', ')}` }).default('info'),
   TENURE_HOST: z.string().default('127.0.0.1'),
   TENURE_PORT: port(7480),
+  TENURE_WORKER_QUEUES: z
+    .string()
+    .regex(/^site-[a-z][a-z0-9-]{0,40}(,site-[a-z][a-z0-9-]{0,40})*$/, 'must be site-NAME, or several with commas')
+    .optional(),
   TENURE_WORKER_METRICS_PORT: optionalPort,
   TENURE_TEMPORAL_METRICS_PORT: optionalPort,
   TENURE_TEMPORAL_PORT: port(7481),
@@ -155,6 +161,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     logLevel: vars.TENURE_LOG_LEVEL,
     api: { host: vars.TENURE_HOST, port: vars.TENURE_PORT },
     metrics: { workerPort: vars.TENURE_WORKER_METRICS_PORT, temporalSdkPort: vars.TENURE_TEMPORAL_METRICS_PORT },
+    workerSites: (vars.TENURE_WORKER_QUEUES?.split(',') ?? []).map((queue) => queue.slice('site-'.length)),
     temporal: temporalConfig(vars, env),
     database: databaseConfig(vars),
     masterKey: parseReference(vars.TENURE_MASTER_KEY ?? `file:${join(home, 'master.key')}`, cwd),

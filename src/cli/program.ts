@@ -10,6 +10,7 @@ import type { Terminal } from './output.js';
 import { addPeopleCommands } from './people-commands.js';
 import { addSystemCommands } from './system-commands.js';
 import { addWorkCommands } from './work-commands.js';
+import { addWorkerCommand } from './worker-command.js';
 
 /** Runs one command line and gives its exit code; throws nothing. `argv` without the program's name. */
 export async function runCli(
@@ -33,6 +34,7 @@ export async function runCli(
     addPeopleCommands(program, context);
     addWorkCommands(program, context);
     addSystemCommands(program, context);
+    addWorkerCommand(program, context);
     prepare(program, terminal);
     await program.parseAsync([...argv], { from: 'user' });
     return context.exitCode;

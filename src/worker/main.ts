@@ -8,7 +8,9 @@ import { onStop, reportReady } from '../embedded/child.js';
 import { loadPolicyFiles } from '../policy/load.js';
 import { publishPolicy } from '../planning/policy-store.js';
 import { composeDeps } from './compose.js';
+import type { ApplicationPolicy } from '../domain/policy/types.js';
 import { ensureDueSchedule } from './due-schedule.js';
+import { followPolicy } from './follow-policy.js';
 import { encryptedBy } from '../temporal/payload-codec.js';
 import { startWorkers } from './run-workers.js';
 
@@ -25,8 +27,9 @@ async function main(): Promise<void> {
     registry: createShippedRegistry(),
     env: inheritedEnvironment(),
     logger,
+    sites: config.workerSites,
   });
-  await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'worker');
+  if (config.workerSites.length === 0) await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'worker');
   const policy = await deps.policies.active(deps.db);
   const connection = await NativeConnection.connect(config.temporal.connection ?? {});
   const workers = await startWorkers({
@@ -35,16 +38,26 @@ async function main(): Promise<void> {
     deps,
     bundle: { codePath: BUNDLE },
     ...(config.codecKeys === undefined ? {} : { dataConverter: encryptedBy(readSecret(config.codecKeys)) }),
-    applications: (policy?.applications ?? []).map((application) => application.slug),
+    applications: centralApplications(policy?.applications ?? []),
+    sites: config.workerSites,
   });
-  await ensureDueSchedule(connection, config.temporal.namespace);
+  const isCentral = config.workerSites.length === 0;
+  if (isCentral) await ensureDueSchedule(connection, config.temporal.namespace);
+  const server = { connection, namespace: config.temporal.namespace };
+  const unfollow = isCentral ? followPolicy(deps, workers, server) : (): void => undefined;
   onStop(async () => {
+    unfollow();
     await workers.stop();
     await connection.close();
     await deps.close();
   });
   reportReady({ queues: 2 + (policy?.applications.length ?? 0) });
   await workers.ended;
+}
+
+/** Those that everybody reaches; a site's are served there. */
+function centralApplications(applications: readonly ApplicationPolicy[]): readonly string[] {
+  return applications.filter((application) => application.site === undefined).map((application) => application.slug);
 }
 
 function installRuntime(config: Config): void {

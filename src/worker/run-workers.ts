@@ -3,7 +3,7 @@ import type { DataConverter } from '@temporalio/common';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { createActivities } from '../activities/index.js';
 import type { ActivityDeps } from '../activities/deps.js';
-import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue } from '../workflows/messages.js';
+import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue, siteQueue } from '../workflows/messages.js';
 
 export interface WorkerPlan {
   readonly connection: NativeConnection;
@@ -11,8 +11,10 @@ export interface WorkerPlan {
   readonly deps: ActivityDeps;
   /** Where the workflows come from: a bundle built ahead. */
   readonly bundle: NonNullable<WorkerOptions['workflowBundle']>;
-  /** Applications whose troubled visits this process takes. */
+  /** Applications whose troubled visits this process takes; more may follow. */
   readonly applications: readonly string[];
+  /** Given, this process stands at these sites and serves their queues alone: no workflows, no one else's visits. */
+  readonly sites?: readonly string[];
   readonly dataConverter?: DataConverter;
   /** Long enough for a write to end; what is longer goes on elsewhere by its heartbeat. */
   readonly shutdownGraceTime?: string;
@@ -24,6 +26,8 @@ export interface RunningWorkers {
   /** Drains: no new tasks, running ones end. Safe to repeat. */
   stop(): Promise<void>;
   isRunning(): boolean;
+  /** Takes the troubled visits of these applications, too; those it has already are left as they are. */
+  follow(applications: readonly string[]): Promise<void>;
 }
 
 /**
@@ -39,36 +43,50 @@ export async function startWorkers(plan: WorkerPlan): Promise<RunningWorkers> {
     shutdownGraceTime: plan.shutdownGraceTime ?? '20s',
     ...(plan.dataConverter === undefined ? {} : { dataConverter: plan.dataConverter }),
   } as const;
-  const workers = [
-    await Worker.create({
-      ...common,
-      taskQueue: LIFECYCLE_QUEUE,
+  const workers: Worker[] = [];
+  const ended: Promise<void>[] = [];
+  const served = new Set<string>();
+  let isStopping = false;
+  let fail: (error: unknown) => void = () => undefined;
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => undefined);
+  const serve = async (taskQueue: string, options: Partial<WorkerOptions>): Promise<void> => {
+    if (served.has(taskQueue) || isStopping) return;
+    served.add(taskQueue);
+    const worker = await Worker.create({ ...common, taskQueue, ...options });
+    workers.push(worker);
+    ended.push(worker.run());
+    ended.at(-1)?.catch(fail);
+  };
+  const follow = async (applications: readonly string[]): Promise<void> => {
+    for (const application of applications)
+      await serve(applicationQueue(application), { maxConcurrentActivityTaskExecutions: 10 });
+  };
+  if (plan.sites === undefined || plan.sites.length === 0) {
+    await serve(LIFECYCLE_QUEUE, {
       workflowBundle: plan.bundle,
       maxConcurrentActivityTaskExecutions: 40,
       // Eager activities would pass by the queue's own limits and priorities.
       maxConcurrentLocalActivityExecutions: 40,
-    }),
-    await Worker.create({ ...common, taskQueue: CUT_QUEUE, maxConcurrentActivityTaskExecutions: 40 }),
-  ];
-  for (const application of plan.applications)
-    workers.push(
-      await Worker.create({
-        ...common,
-        taskQueue: applicationQueue(application),
-        maxConcurrentActivityTaskExecutions: 10,
-      }),
-    );
-  const running = workers.map((worker) => worker.run());
-  let isStopping = false;
+    });
+    await serve(CUT_QUEUE, { maxConcurrentActivityTaskExecutions: 40 });
+    await follow(plan.applications);
+  } else {
+    for (const site of plan.sites) await serve(siteQueue(site), { maxConcurrentActivityTaskExecutions: 40 });
+  }
   return {
-    ended: Promise.all(running).then(() => undefined),
+    // Workers that came later count, too.
+    ended: Promise.race([failed, Promise.all(ended).then(() => undefined)]),
     isRunning: () => workers.every((worker) => worker.getState() === 'RUNNING'),
+    follow,
     async stop() {
       if (!isStopping) {
         isStopping = true;
         for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       }
-      await Promise.allSettled(running);
+      await Promise.allSettled(ended);
     },
   };
 }
