@@ -75,7 +75,7 @@ describe('what holds visits back', () => {
     const people = ['qa', 'qb', 'qc'];
     const ids = [];
     for (const person of people) ids.push(identityOf(await world.hr(hire(world, person))));
-    await eventually(async () => (await stateOf('directory'))?.quarantined_since ?? null ?? undefined, 'quarantine');
+    await eventually(async () => (await stateOf('directory'))?.quarantined_since ?? undefined, 'quarantine');
     const late = identityOf(await world.hr(hire(world, 'qd')));
     // The newcomer's visit waits and has not even begun.
     await eventually(async () => ((await visitTo(late, 'directory')) === undefined ? undefined : true), 'a visit');
