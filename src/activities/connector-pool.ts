@@ -37,8 +37,14 @@ export function createConnectorPool(registry: ConnectorRegistry, deps: Connector
 }
 
 /** What every application of a policy can do, as the planner asks it. A connector that cannot be opened can do nothing: a person is asked. */
-export function capabilitiesOf(pool: ConnectorPool, policy: CompiledPolicy): CapabilityMap {
-  return new Map(policy.applications.map((application) => [application.slug, kindsOf(pool, application, policy)]));
+export function capabilitiesOf(
+  pool: ConnectorPool,
+  policy: CompiledPolicy,
+  former: readonly ApplicationPolicy[] = [],
+): CapabilityMap {
+  return new Map(
+    [...policy.applications, ...former].map((application) => [application.slug, kindsOf(pool, application, policy)]),
+  );
 }
 
 function kindsOf(

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { appendAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable, VisitTable } from '../db/schema.js';
-import type { Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
-import type { CompiledPolicy } from '../domain/policy/types.js';
+import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
+import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PlanId, ProcessId, TransitionId, VisitId } from '../domain/process/ids.js';
 import type { Phase } from '../domain/process/kinds.js';
@@ -16,7 +16,7 @@ import { loadNames } from '../planning/names.js';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import type { PlannedPhase } from '../workflows/messages.js';
-import { capabilitiesOf } from './connector-pool.js';
+import { applicationOf, capabilitiesOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
 import { unseenApplications } from './jit-accounts.js';
 import { plusMs } from './lib/clock.js';
@@ -62,6 +62,8 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
   const stored = await storedPlan(deps.db, input, policy);
   if (stored !== undefined) return stored;
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  const actual = await loadActual(deps.db, input.identityId, input.processId);
+  const former = await formerApplications(deps, policy, actual);
   const plan = await computePhase(deps.db, deps.keys, {
     person,
     policy,
@@ -69,11 +71,12 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     kind: process.kind,
     processId: input.processId,
     names: await loadNames(deps.db, input.identityId),
-    capabilities: capabilitiesOf(deps.connectors, policy),
+    capabilities: capabilitiesOf(deps.connectors, policy, former),
+    former,
     approvals: await loadApprovals(deps.db, process.transition_id),
     now: input.now,
     desiredAt: desiredAt(input, process),
-    actual: await loadActual(deps.db, input.identityId, input.processId),
+    actual,
     because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
   });
   return store(deps, { input, process, policy, person, plan });
@@ -99,6 +102,24 @@ async function repin(deps: ActivityDeps, input: PhaseInput): Promise<void> {
       body: { processId: input.processId, policyVersion: policy.version },
     });
   });
+}
+
+/** What earlier policies said of applications that this one has no more, where the person still has an account. */
+async function formerApplications(
+  deps: ActivityDeps,
+  policy: CompiledPolicy,
+  actual: readonly ActualAccount[],
+): Promise<readonly ApplicationPolicy[]> {
+  const gone = new Set(
+    actual.map((account) => account.application).filter((slug) => applicationOf(policy, slug) === undefined),
+  );
+  const found = await Promise.all(
+    [...gone].map(async (slug) => {
+      const last = await deps.policies.lastWith(deps.db, slug);
+      return last === undefined ? undefined : applicationOf(last, slug);
+    }),
+  );
+  return found.filter((application) => application !== undefined);
 }
 
 /** What begins at the effective instant is planned for it or later, never for a moment before; a notice is about now. */

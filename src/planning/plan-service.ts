@@ -6,7 +6,7 @@ import type { ManagerInput } from '../domain/plan/context.js';
 import { planPhase } from '../domain/plan/plan.js';
 import type { ActualAccount, Plan } from '../domain/plan/types.js';
 import type { PersonState } from '../domain/ledger/types.js';
-import type { CompiledPolicy } from '../domain/policy/types.js';
+import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { OperationKind, Phase, TransitionKind } from '../domain/process/kinds.js';
 import type { Person } from './person.js';
@@ -28,6 +28,8 @@ export interface PhaseRequest {
   readonly desiredAt: Instant;
   /** Observed accounts; without them they are read from the database. */
   readonly actual: readonly ActualAccount[];
+  /** Applications of earlier policies where the person still has an account. */
+  readonly former?: readonly ApplicationPolicy[];
   /** Facts behind the transition: the reason for what is taken away. */
   readonly because?: readonly string[];
 }
@@ -47,6 +49,7 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
     capabilities: request.capabilities,
     now: request.now,
     desiredAt: request.desiredAt,
+    ...(request.former === undefined ? {} : { former: request.former }),
     ...(request.because === undefined ? {} : { because: request.because }),
   });
 }

@@ -24,6 +24,8 @@ export interface PlanInput {
   readonly approvals: ReadonlyMap<string, ApprovalState>;
   /** What each target can do; an application without an entry can do nothing, so everything there is done by hand. */
   readonly capabilities: ReadonlyMap<ApplicationSlug, readonly OperationKind[]>;
+  /** Applications that policy has no more and where the person still has an account: nothing is given there, and what is taken goes by the last word on them. */
+  readonly former?: readonly ApplicationPolicy[];
   readonly now: Instant;
   readonly desiredAt: Instant;
   /** Facts behind the transition, named as the reason when something is taken away. */
@@ -76,7 +78,7 @@ interface Subject {
 function subjectsOf(input: PlanInput): readonly Subject[] {
   const slugs = new Set([...input.desired, ...input.actual].map((one) => one.application));
   return [...slugs].sort().flatMap((slug): readonly Subject[] => {
-    const application = input.policy.applications.find((one) => one.slug === slug);
+    const application = [...input.policy.applications, ...(input.former ?? [])].find((one) => one.slug === slug);
     const desired = input.desired.find((one) => one.application === slug);
     const [first, ...others] = accountsOf(input.actual, slug, desired);
     return [

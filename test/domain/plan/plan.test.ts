@@ -16,6 +16,7 @@ import {
   instant,
   keys,
   plan,
+  samplePolicy,
   slug,
 } from './fixtures.js';
 
@@ -254,6 +255,18 @@ describe('leaver', () => {
     const able = new Map(CAPABILITIES).set(slug('old-crm'), ['disable']);
     const result = plan([], AT, { phase: 'cut', kind: 'leaver', actual: lost, capabilities: able });
     expect(result.visits[0]?.operations).toMatchObject([{ kind: 'disable' }]);
+  });
+
+  it('archives and deletes where the policy no longer knows the application, as the last one said', () => {
+    const base = samplePolicy.applications.find((one) => one.slug === slug('directory'));
+    const former = base === undefined ? [] : [{ ...base, slug: slug('old-crm') }];
+    const capabilities = new Map(CAPABILITIES).set(slug('old-crm'), ['archive', 'delete']);
+    const actual = [actualAccount('old-crm', { status: 'disabled' })];
+    const kept = (phase: 'archive' | 'delete', known = former) =>
+      keys(plan([], AT, { phase, kind: 'leaver', actual, capabilities, former: known, ...gone }));
+    expect(kept('archive')).toEqual(['old-crm/archive']);
+    expect(kept('delete')).toEqual(['old-crm/delete']);
+    expect(kept('delete', [])).toEqual([]);
   });
 
   it('cuts second accounts too, each under a key of its own', () => {
