@@ -26,6 +26,8 @@ export interface VaultAnswer {
 export interface Vault {
   readonly address: string;
   readonly port: number;
+  /** The same server unencrypted, for a proxy that must see what it loses. */
+  readonly plainPort: number;
   readonly certificates: Certificates;
   readonly rootToken: string;
   /** The oracle: a request of its own, as root unless another token is given; never the connector's client. */
@@ -46,7 +48,7 @@ export function vaultBuild(): Promise<GoBuild> {
 export async function startVault(program: string): Promise<Vault> {
   const folder = await mkdtemp(join(runFolder(), 'vault-'));
   const certificates = await makeCertificates(join(folder, 'tls'));
-  const [port, clusterPort] = [await freePort(), await freePort()];
+  const [port, plainPort, clusterPort] = [await freePort(), await freePort(), await freePort()];
   const listener = {
     address: `127.0.0.1:${port}`,
     cluster_address: `127.0.0.1:${clusterPort}`,
@@ -55,7 +57,7 @@ export async function startVault(program: string): Promise<Vault> {
   };
   const settings = {
     storage: { inmem: {} },
-    listener: { tcp: listener },
+    listener: [{ tcp: listener }, { tcp: { address: `127.0.0.1:${plainPort}`, tls_disable: true } }],
     disable_mlock: true,
     api_addr: `https://127.0.0.1:${port}`,
     log_level: 'warn',
@@ -90,6 +92,7 @@ export async function startVault(program: string): Promise<Vault> {
   return {
     address: `https://127.0.0.1:${port}`,
     port,
+    plainPort,
     certificates,
     rootToken,
     call,

@@ -90,7 +90,7 @@ export function fieldsOf(attributes: Attributes): {
   const { policies, ...rest } = attributes;
   const metadata = Object.entries(rest).filter(([, value]) => typeof value === 'string' && value !== '');
   return {
-    metadata: Object.fromEntries(metadata) as JsonObject,
+    metadata: Object.fromEntries(metadata),
     policies: Array.isArray(policies) ? (policies as readonly string[]) : [],
   };
 }

@@ -29,7 +29,7 @@ export interface Entity {
 }
 
 export function asList(value: Json | undefined): readonly Json[] {
-  return Array.isArray(value) ? value : [];
+  return Array.isArray(value) ? (value as readonly Json[]) : [];
 }
 
 export function asTexts(value: Json | undefined): readonly string[] {
