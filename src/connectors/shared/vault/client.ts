@@ -135,7 +135,7 @@ function tokenSource(server: VaultServer, http: HttpClient): TokenSource {
   };
 }
 
-/** Logs in by AppRole. Vault answers 400 to a wrong role or secret id. */
+/** Logs in by AppRole. To a wrong role or secret id Vault answers 400, and 1.13 also 500; the words tell that from a server in trouble. */
 async function login(
   server: VaultServer,
   credential: VaultCredential & { readonly how: 'approle' },
@@ -145,7 +145,9 @@ async function login(
   const url = urlOf(server, `auth/${credential.mount}/login`);
   const body = { role_id: credential.roleId.reveal(), secret_id: credential.secretId.reveal() };
   const call = { operation: 'login', method: 'POST', url, body, anonymous: true, write: false } as const;
-  const answer = await http.send(call, ctx, [400, 403]);
+  const answer = await http.send(call, ctx, [400, 403, 500]);
+  const said = JSON.stringify(asObject(answer.body)['errors'] ?? null);
+  if (answer.status === 500 && !/invalid (role|secret)/i.test(said)) throw failureOf(call, 'UNAVAILABLE', 'http-500');
   const auth = asObject(asObject(answer.body)['auth']);
   const [token, seconds] = [auth['client_token'], auth['lease_duration']];
   if (typeof token !== 'string' || token === '') {
