@@ -5,8 +5,9 @@ import type { ConnectorRegistry } from './registry.js';
 import { createRegistry } from './registry.js';
 import { scimFactory } from './scim/index.js';
 import { sqlFactory } from './sql/index.js';
+import { vaultFactory } from './vault/index.js';
 
 /** The registry of every connector kind that ships. */
 export function createShippedRegistry(): ConnectorRegistry {
-  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, scimFactory, sqlFactory]);
+  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, scimFactory, sqlFactory, vaultFactory]);
 }

@@ -34,7 +34,7 @@ export const errorsGroup = group(async (harness, checks) => {
     checks.equal(await harness.countByLogin(lost.login), 1, 'accounts after a create whose answer was lost');
     fail('pass');
     const again = await connector.create!(lost, newContext({ idempotencyKey: context.idempotencyKey }));
-    checks.equal(again.outcome, 'already-in-state', 'the create again');
+    checks.equal(again.outcome, harness.createsInSteps === true ? 'applied' : 'already-in-state', 'the create again');
     checks.equal(await harness.countByLogin(lost.login), 1, 'accounts after the create again');
   } finally {
     await close();

@@ -14,7 +14,8 @@ export const createGroup = group(async (harness, checks) => {
   const context = newContext();
   const made = await connector.create!(spec, context);
   checks.ok(made.outcome === 'applied' && made.ref.nativeId !== '', 'create gives no native id');
-  checks.equal(context.markers(), 1, 'the marker before a create is called');
+  const markers = context.markers();
+  checks.ok(harness.createsInSteps === true ? markers > 1 : markers === 1, `the marker of a create: ${markers} calls`);
   const again = await connector.create!(spec, newContext({ idempotencyKey: context.idempotencyKey }));
   checks.equal([again.outcome, again.ref], ['already-in-state', made.ref], 'the same key twice');
   checks.equal(await harness.countByLogin(spec.login), 1, 'accounts after the same key twice');

@@ -47,6 +47,8 @@ export interface Harness {
   readonly group?: string;
   /** The target refuses a disabled account before it looks at the secret: whether the old one is gone shows only after an enable. */
   readonly disabledBeforeSecret?: true;
+  /** An account is made by several writes: each awaits the marker, and repeating an interrupted create finishes it (`applied`). */
+  readonly createsInSteps?: true;
   /** Undefined = no such account. */
   peek(ref: AccountRef): Promise<Peeked | undefined>;
   countByLogin(login: string): Promise<number>;

@@ -1,0 +1,24 @@
+import { expect, it } from '@jest/globals';
+import { goProgram } from './go-build.js';
+import { vaultProgram } from './vault.js';
+
+/** In .ci/run with TENURE_CI_FULL=1 this is the build itself. */
+it.each([vaultProgram])(
+  '$name is built, or named as skipped',
+  async (wanted) => {
+    const build = await goProgram(wanted);
+    expect(build.program ?? build.skip).toContain(wanted.name);
+  },
+  1_800_000,
+);
+
+it('what is not built is skipped by name, not failed', async () => {
+  const before = process.env['TENURE_CI_FULL'];
+  delete process.env['TENURE_CI_FULL'];
+  try {
+    const build = await goProgram({ ...vaultProgram, name: 'never-built-0' });
+    expect(build).toEqual({ skip: expect.stringContaining('never-built-0: not built') });
+  } finally {
+    if (before !== undefined) process.env['TENURE_CI_FULL'] = before;
+  }
+});
