@@ -62,13 +62,11 @@ async function search(
   const options = { max: String(SEARCH_MAX), briefRepresentation: 'false' };
   const answer = await admin(realm, { operation, path: '/users', query: { ...query, ...options } }, ctx);
   // The server keeps user names and mail addresses in lower case.
-  const same = (value: Json | undefined): boolean =>
-    attribute === 'username' || attribute === 'email'
-      ? textOf(value).toLowerCase() === by.value.toLowerCase()
-      : String(value) === by.value;
+  const plain = (text: string): string => (['username', 'email'].includes(attribute) ? text.toLowerCase() : text);
   return asList(answer.body).filter((user) => {
-    const value = isLogin ? user['username'] : attributesOf(realm, user)[by.attribute];
-    return Array.isArray(value) ? value.includes(by.value) : same(value as Json | undefined);
+    const value = isLogin ? textOf(user['username']) : attributesOf(realm, user)[by.attribute];
+    const values = Array.isArray(value) ? (value as readonly string[]) : [String(value)];
+    return values.some((held) => plain(held) === plain(by.value));
   });
 }
 

@@ -1,6 +1,6 @@
 import type { OperationContext, SignInAnswer } from '../connector.js';
 import { isConnectorError } from '../errors.js';
-import { Secret } from '../secret.js';
+import type { Secret } from '../secret.js';
 import type { HttpAnswer, Send } from '../shared/http/client.js';
 import { asObject } from '../shared/http/json.js';
 import type { RealmContext } from './client.js';
