@@ -1,13 +1,22 @@
 import { activeDirectoryFactory } from './active-directory/index.js';
+import { identityProviderFactory } from './identity-provider/index.js';
 import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
-import type { ConnectorRegistry } from './registry.js';
-import { createRegistry } from './registry.js';
 import { scimFactory } from './scim/index.js';
 import { sqlFactory } from './sql/index.js';
 import { vaultFactory } from './vault/index.js';
+import type { ConnectorRegistry } from './registry.js';
+import { createRegistry } from './registry.js';
 
 /** The registry of every connector kind that ships. */
 export function createShippedRegistry(): ConnectorRegistry {
-  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, scimFactory, sqlFactory, vaultFactory]);
+  return createRegistry([
+    activeDirectoryFactory,
+    identityProviderFactory,
+    ldapFactory,
+    manualFactory,
+    scimFactory,
+    sqlFactory,
+    vaultFactory,
+  ]);
 }

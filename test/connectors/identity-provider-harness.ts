@@ -1,0 +1,182 @@
+import { randomUUID } from 'node:crypto';
+import type { AccountRef, AttributeValue, Connector } from '../../src/connectors/connector.js';
+import { identityProviderFactory } from '../../src/connectors/identity-provider/index.js';
+import { Secret } from '../../src/connectors/secret.js';
+import type { Json, Realm } from '../systems/keycloak.js';
+import { newContext } from './kit/checks.js';
+import { committedCapabilities } from './kit/committed.js';
+import { startFaultProxy } from './kit/fault-proxy.js';
+import type { Harness, Peeked } from './kit/harness.js';
+
+export const attributes = {
+  email: 'email',
+  givenName: 'firstName',
+  familyName: 'lastName',
+  externalId: 'externalId',
+  displayName: 'displayName',
+  title: 'title',
+  department: 'department',
+  phones: { attribute: 'phones', type: 'strings' },
+  requiredActions: { attribute: 'requiredActions', type: 'strings' },
+};
+
+/** A connector to this realm, with the given changes to its configuration. */
+export function connectorTo(realm: Realm, changes: Json = {}): Connector {
+  const config = {
+    product: 'keycloak',
+    baseUrl: new URL(realm.url).origin,
+    realm: realm.name,
+    client: { id: realm.service.clientId, secret: 'env:SECRET' },
+    attributes,
+    signIn: { client: realm.app },
+    ...changes,
+  };
+  const secrets = (reference: string): Secret => new Secret(reference === 'env:WRONG' ? 'wrong' : realm.service.secret);
+  return identityProviderFactory.create('x', config, { secrets, logger: newContext().logger });
+}
+
+/** A one-time-password device, as the person's own set-up leaves it. */
+export const otp = {
+  type: 'otp',
+  userLabel: 'phone',
+  secretData: '{"value":"SECRETSECRETSECRET12"}',
+  credentialData: '{"subType":"totp","period":30,"digits":6,"algorithm":"HmacSHA1","counter":0}',
+};
+
+/** The ids that the oracle needs of a realm's group, made if it is not there. */
+export async function groupIn(realm: Realm, name: string): Promise<string> {
+  await realm.admin('POST', '/groups', { name });
+  return String(((await realm.admin('GET', `/group-by-path/${name}`)).body as Json)['id']);
+}
+
+/** The kit's view of a realm; the oracle is the server's administrator by plain `fetch`. */
+export async function identityProviderHarness(
+  realm: Realm,
+  variant: string,
+  config: Json,
+  entitlement: {
+    readonly name: string;
+    hold(id: string, held: boolean): Promise<void>;
+    held(id: string): Promise<boolean>;
+  },
+): Promise<Harness> {
+  const connector = connectorTo(realm, config);
+  const user = async (ref: AccountRef): Promise<Json | undefined> => {
+    const { status, body } = await realm.admin('GET', `/users/${ref.nativeId}`);
+    return status === 404 ? undefined : (body as Json);
+  };
+  const put = async (ref: AccountRef, change: Json): Promise<void> =>
+    void (await realm.admin('PUT', `/users/${ref.nativeId}`, { ...(await user(ref)), ...change }));
+  const all = async (): Promise<Json[]> => (await realm.admin('GET', '/users?max=5000')).body as Json[];
+  return {
+    name: variant,
+    connector,
+    factory: identityProviderFactory,
+    committed: committedCapabilities('identity-provider', variant),
+    wrongConfig: {
+      config: { product: 'okta', baseUrl: 'not a url', realm: 'a/b', client: { id: '', secret: 'plain' } },
+      paths: ['product', 'baseUrl', 'realm', 'client.id', 'client.secret'],
+    },
+    sampleAccount,
+    trickyAttributes: {
+      displayName: `Zoë "Quote" O'Brien \\ <b>王秀英</b> عبد`,
+      title: 'long '.repeat(60).trim(),
+      phones: ['+61 (3) 5550-1234;ext=5', '%_*;--'],
+    },
+    sampleDelta: { attribute: 'title', op: 'replace', value: 'Principal' },
+    multiAttribute: 'phones',
+    unknownAttribute: 'favouriteColour',
+    absentNativeId: randomUUID(),
+    group: entitlement.name,
+    peek: async (ref) => {
+      const seen = await user(ref);
+      return seen && peeked(seen, (await entitlement.held(ref.nativeId)) ? [entitlement.name] : []);
+    },
+    countByLogin: async (login) => (await all()).filter((one) => one['username'] === login).length,
+    snapshot: async () => JSON.stringify(await all()),
+    plant: {
+      attribute: async (ref, value) => {
+        const own = ((await user(ref))?.['attributes'] ?? {}) as Json;
+        await put(ref, { attributes: { ...own, title: [value] } });
+      },
+      enabled: (ref, enabled) => put(ref, { enabled }),
+      membership: (ref, held) => entitlement.hold(ref.nativeId, held),
+      credential: (ref) => put(ref, { credentials: [otp] }),
+    },
+    peekBeyond: async (ref) => {
+      const held = (await realm.admin('GET', `/users/${ref.nativeId}/credentials`)).body as Json[];
+      return { credentials: held.filter((one) => one['type'] !== 'password').length };
+    },
+    unreachable: () => connectorTo(realm, { ...config, baseUrl: 'http://127.0.0.1:9' }),
+    wrongCredential: () => connectorTo(realm, { ...config, client: { id: 'tenure', secret: 'env:WRONG' } }),
+    throughProxy: async () => {
+      const target = new URL(realm.url);
+      // The token endpoint is asked by POST, too; only the admin API is written to.
+      const isWrite = (bytes: Buffer): boolean => /^(POST|PUT|DELETE) \/admin\//.test(bytes.toString('latin1', 0, 16));
+      const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isWrite);
+      const proxied = connectorTo(realm, { ...config, baseUrl: `http://127.0.0.1:${proxy.port}` });
+      return {
+        connector: proxied,
+        fail: proxy.fail,
+        close: async () => {
+          await proxy.close();
+          await proxied.close();
+        },
+      };
+    },
+    openSession: async (login, secret) => {
+      const { body } = await realm.token({ grant_type: 'password', username: login, password: secret.reveal() });
+      const token = String(body['refresh_token']);
+      // A refresh would be a use; asking about the token is none.
+      const isOpen = async (): Promise<boolean> => (await introspect(realm, token))['active'] === true;
+      return { isOpen, close: () => Promise.resolve() };
+    },
+    stop: async () => {
+      await connector.close();
+      await realm.drop();
+    },
+  };
+}
+
+/** What the server says of a token (RFC 7662). */
+export async function introspect(realm: Realm, token: string): Promise<Json> {
+  const { clientId: client_id, secret: client_secret } = realm.service;
+  const body = new URLSearchParams({ client_id, client_secret, token });
+  const answer = await fetch(`${realm.url}/protocol/openid-connect/token/introspect`, { method: 'POST', body });
+  return (await answer.json()) as Json;
+}
+
+let serial = 0;
+
+export function sampleAccount(): ReturnType<Harness['sampleAccount']> {
+  serial += 1;
+  const login = `user-${serial}-${randomUUID().slice(0, 8)}`;
+  return {
+    objectClass: 'account',
+    login,
+    enabled: true,
+    attributes: {
+      email: `${login}@example.test`,
+      givenName: 'Sam',
+      familyName: `Ple ${serial}`,
+      displayName: `Sample ${serial}`,
+      title: 'Engineer',
+      department: 'Research',
+    },
+  };
+}
+
+function peeked(user: Json, entitlements: string[]): Peeked {
+  const own = (user['attributes'] ?? {}) as Readonly<Record<string, readonly string[]>>;
+  const single = (name: string): AttributeValue => own[name]?.[0] ?? null;
+  const attributes: Record<string, AttributeValue> = {
+    email: user['email'] as string,
+    givenName: user['firstName'] as string,
+    familyName: user['lastName'] as string,
+    displayName: single('displayName'),
+    title: single('title'),
+    department: single('department'),
+    phones: own['phones'] ?? [],
+  };
+  return { login: String(user['username']), enabled: user['enabled'] === true, attributes, entitlements };
+}
