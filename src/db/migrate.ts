@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import pg from 'pg';
 import * as spine from './migrations/0001-spine.js';
+import * as onboarding from './migrations/0002-onboarding.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -59,7 +60,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
   try {
     const migrator = new Migrator({
       db,
-      provider: { getMigrations: () => Promise.resolve({ '0001-spine': spine }) },
+      provider: { getMigrations: () => Promise.resolve({ '0001-spine': spine, '0002-onboarding': onboarding }) },
     });
     const { error } = await migrator.migrateToLatest();
     if (error !== undefined) throw error instanceof Error ? error : new Error('the migration failed');
