@@ -9,6 +9,7 @@ import { loadPolicyFiles } from '../policy/load.js';
 import { publishPolicy } from '../planning/policy-store.js';
 import { composeDeps } from './compose.js';
 import { ensureDueSchedule } from './due-schedule.js';
+import { ensureHealthSchedule } from './health-schedule.js';
 import { encryptedBy } from '../temporal/payload-codec.js';
 import { startWorkers } from './run-workers.js';
 
@@ -38,6 +39,7 @@ async function main(): Promise<void> {
     applications: (policy?.applications ?? []).map((application) => application.slug),
   });
   await ensureDueSchedule(connection, config.temporal.namespace);
+  await ensureHealthSchedule(connection, config.temporal.namespace);
   onStop(async () => {
     await workers.stop();
     await connection.close();
