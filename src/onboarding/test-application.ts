@@ -150,6 +150,11 @@ function thrown(check: TestCheck, error: unknown): TestFinding {
   };
 }
 
+/** What an error of a connector may be told as: never the text of a client library. */
+export function failureText(error: unknown): string {
+  return thrown('configuration', error).message;
+}
+
 function configurationFinding(problem: PolicyProblem): TestFinding {
   const { file, line, path, message, expected, expression } = problem;
   const where = path === '' ? message : `${path}: ${message}`;
@@ -248,7 +253,8 @@ function abilitiesOf(capabilities: Capabilities | undefined): readonly Ability[]
   ];
 }
 
-function contextFor(tools: TestTools): OperationContext {
+/** What a connector gets for one call of a test. */
+export function contextFor(tools: Pick<TestTools, 'signal' | 'deps'>): OperationContext {
   return {
     idempotencyKey: `test/${randomUUID()}`,
     signal: AbortSignal.any([tools.signal, AbortSignal.timeout(TIMEOUT_MS)]),
