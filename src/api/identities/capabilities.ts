@@ -20,7 +20,8 @@ export async function capabilitiesOf(registry: ConnectorRegistry, policy: Compil
 
 async function kindsOf(registry: ConnectorRegistry, application: ApplicationPolicy): Promise<readonly OperationKind[]> {
   if (application.mode === 'manual') return [];
-  const deps = { secrets: () => new Secret('never-used'), logger: SILENT };
+  // An address may be a reference, too, and has to look like one.
+  const deps = { secrets: () => new Secret('https://never-used.invalid'), logger: SILENT };
   const connector = registry.create(application.connector, application.slug, application.config, deps);
   try {
     return operationKinds(connector.capabilities());
