@@ -21,6 +21,8 @@ export function createConnectorPool(registry: ConnectorRegistry, deps: Connector
     return `${application.slug}/${digest}`;
   };
   return {
+    registry,
+    connectorDeps: deps,
     connectorFor(application) {
       const key = keyOf(application);
       const known = open.get(key);

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Connector } from '../connectors/connector.js';
+import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js';
 import type { Database } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
@@ -20,6 +21,9 @@ export interface ActivityDeps {
 
 /** Live connectors by application and configuration: a changed policy gets a new connector, the old one is closed when unused. */
 export interface ConnectorPool {
+  /** What the pool makes connectors of: for one that is made to be tested and closed again. */
+  readonly registry: ConnectorRegistry;
+  readonly connectorDeps: ConnectorDeps;
   connectorFor(application: ApplicationPolicy, policy: CompiledPolicy): Connector;
   close(): Promise<void>;
 }

@@ -7,6 +7,15 @@ import type { DueQuery } from './due.js';
 import { linkJitAccount } from './jit-accounts.js';
 import { guarded } from './lib/boundary.js';
 import { releaseNames, reserveNames } from './names.js';
+import { correlateImport } from './onboarding/correlate-import.js';
+import { dropStaged, endImport } from './onboarding/end-import.js';
+import { listProbed, noteUnserved, probeHealth } from './onboarding/health.js';
+import type { HealthRef } from './onboarding/health.js';
+import type { ImportRef } from './onboarding/import-run.js';
+import { linkImport } from './onboarding/link-import.js';
+import { stageAccounts } from './onboarding/stage-accounts.js';
+import { endTest, runApplicationTest } from './onboarding/test-run.js';
+import type { TestRef } from './onboarding/test-run.js';
 import { olderWrites, recoverLostWrites } from './older-writes.js';
 import { fixRevokeScope, planPhaseActivity } from './phase.js';
 import type { PhaseInput } from './phase.js';
@@ -68,6 +77,16 @@ export function createActivities(deps: ActivityDeps) {
     ),
     runSweep: bind((input: SweepInput) => beating((beat) => runSweep(deps, input, beat))),
     runSingleVisit: bind((input: SingleVisitInput) => beating((beat) => runSingleVisit(deps, input, beat))),
+    runApplicationTest: bind((input: TestRef) => beating((beat) => runApplicationTest(deps, input, beat.signal))),
+    endTest: bind((input: TestRef & { readonly code: string }) => endTest(deps, input)),
+    stageAccounts: bind((input: ImportRef) => beating((beat) => stageAccounts(deps, input, beat))),
+    correlateImport: bind((input: ImportRef) => beating((beat) => correlateImport(deps, input, beat))),
+    linkImport: bind((input: ImportRef) => beating((beat) => linkImport(deps, input, beat))),
+    endImport: bind((input: ImportRef & { readonly code?: string }) => endImport(deps, input)),
+    dropStaged: bind((input: ImportRef) => dropStaged(deps, input)),
+    listProbed: bind((_input: Record<string, never>) => listProbed(deps)),
+    probeHealth: bind((input: HealthRef) => beating((beat) => probeHealth(deps, input, beat.signal))),
+    noteUnserved: bind((input: HealthRef) => noteUnserved(deps, input)),
   };
 }
 

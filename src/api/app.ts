@@ -10,6 +10,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { ApplicationsController } from './applications/applications.controller.js';
+import { OnboardingController } from './applications/onboarding.controller.js';
 import { ApprovalsController } from './approvals/approvals.controller.js';
 import { AuditController } from './audit/audit.controller.js';
 import { API_DEPS } from './deps.js';
@@ -49,6 +50,7 @@ class ApiModule {
         ApprovalsController,
         TasksController,
         ApplicationsController,
+        OnboardingController,
         AuditController,
         PolicyController,
         HealthController,

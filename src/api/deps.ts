@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { ConnectorRegistry } from '../connectors/registry.js';
 import type { Database } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { ConfigCheck } from '../domain/policy/cross-check.js';
@@ -21,6 +22,8 @@ export interface ApiDeps {
   readonly logger: Logger;
   /** Connector kind -> check of its configuration, for the policy check. */
   readonly connectorChecks: ReadonlyMap<string, ConfigCheck>;
+  /** Asked for capabilities only: the API opens no target. */
+  readonly registry: ConnectorRegistry;
   now(): Instant;
 }
 

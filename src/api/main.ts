@@ -69,6 +69,7 @@ function compose(config: Config, db: Database, client: Client, logger: Logger): 
     dispatcher: new Dispatcher({ db, lifecycle, metrics, logger }),
     planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
     connectorChecks: connectorChecks(registry),
+    registry,
     now: () => brand<Instant>(new Date().toISOString()),
   };
 }

@@ -17,6 +17,8 @@ export class CliContext {
     readonly config: Config,
     readonly terminal: Terminal,
     readonly options: () => GlobalOptions,
+    /** Where `env:` references of files that are tested here are looked up. */
+    readonly variables: Readonly<Record<string, string | undefined>>,
   ) {}
 
   /** The server; looked up when first needed, so that offline commands need none. */

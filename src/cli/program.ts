@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
-import { ConfigError } from '../config.js';
+import { ConfigError, inheritedEnvironment } from '../config.js';
 import type { Config } from '../config.js';
+import { addAppCommands } from './app-commands.js';
 import { CliContext } from './context.js';
 import type { GlobalOptions } from './context.js';
 import { CliError, EXIT } from './exit.js';
@@ -15,12 +16,21 @@ import { addWorkerCommand } from './worker-command.js';
 /** Runs one command line and gives its exit code; throws nothing. `argv` without the program's name. */
 export async function runCli(
   argv: readonly string[],
-  environment: { readonly config: () => Config; readonly terminal: Terminal },
+  environment: {
+    readonly config: () => Config;
+    readonly terminal: Terminal;
+    readonly variables?: Readonly<Record<string, string | undefined>>;
+  },
 ): Promise<ExitCode> {
   const { terminal } = environment;
   try {
     const program = new Command('tenure');
-    const context = new CliContext(environment.config(), terminal, () => program.opts<GlobalOptions>());
+    const context = new CliContext(
+      environment.config(),
+      terminal,
+      () => program.opts<GlobalOptions>(),
+      environment.variables ?? inheritedEnvironment(),
+    );
     program
       .description('Identity lifecycle from the command line')
       .option('--url <url>', 'address of the API (default: the stack that npm start runs)')
@@ -35,6 +45,7 @@ export async function runCli(
     addWorkCommands(program, context);
     addSystemCommands(program, context);
     addWorkerCommand(program, context);
+    addAppCommands(program, context);
     prepare(program, terminal);
     await program.parseAsync([...argv], { from: 'user' });
     return context.exitCode;

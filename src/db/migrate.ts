@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import pg from 'pg';
 import * as spine from './migrations/0001-spine.js';
+import * as onboarding from './migrations/0002-onboarding.js';
 import * as appendAudit from './migrations/0003-append-audit.js';
 import * as applicationState from './migrations/0004-application-state.js';
 
@@ -65,6 +66,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
         getMigrations: () =>
           Promise.resolve({
             '0001-spine': spine,
+            '0002-onboarding': onboarding,
             '0003-append-audit': appendAudit,
             '0004-application-state': applicationState,
           }),

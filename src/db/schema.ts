@@ -336,6 +336,77 @@ export interface CredentialHandoverTable {
   collected_by: string | null;
 }
 
+export interface ApplicationHealthTable {
+  application: ApplicationSlug;
+  ok: boolean;
+  /** The connector's code, or `NO_WORKER` when nobody serves the application's queue. */
+  code: string | null;
+  latency_ms: number;
+  at: Instant;
+  changed_at: Instant;
+  ok_count: Defaulted<string | number>;
+  failed_count: Defaulted<string | number>;
+}
+export interface ApplicationTestTable {
+  test_id: string;
+  application: ApplicationSlug;
+  state: 'running' | 'done';
+  /** The check that is being made. */
+  stage: string;
+  requested_by: string;
+  created_at: Instant;
+  ended_at: Instant | null;
+  /** Codes, names of attributes and counts; no value of an account. */
+  report: JSONColumnType<object, string | null, string | null> | null;
+}
+export type ImportStage = 'listing' | 'keys' | 'correlating' | 'linking' | 'done';
+/** What became of a staged account. */
+export type StagedResult = 'strong' | 'weak' | 'ambiguous' | 'orphan' | 'protected' | 'conflict' | 'linked';
+export interface AccountImportTable {
+  import_id: string;
+  application: ApplicationSlug;
+  state: 'running' | 'done' | 'failed';
+  stage: ImportStage;
+  links: boolean;
+  page_size: number;
+  policy_version: PolicyVersion;
+  requested_by: string;
+  created_at: Instant;
+  touched_at: Instant;
+  ended_at: Instant | null;
+  expires_at: Instant;
+  dropped_at: Instant | null;
+  code: string | null;
+  /** Where the target's list goes on; under the system key, because a target may page by a login. */
+  cursor: Buffer | null;
+  /** Where the present stage goes on in our own tables. */
+  after_key: string | null;
+  is_complete: boolean | null;
+  pages: Defaulted<number>;
+  accounts: Defaulted<number>;
+  identities: Defaulted<number>;
+  counts: JSONColumnType<Record<string, number>, string | null, string | null> | null;
+}
+export interface StagedAccountTable {
+  import_id: string;
+  native_id: string;
+  /** Login, mapped attributes and entitlements, under the system key. */
+  body: Buffer;
+  status: AccountTable['status'];
+  is_protected: boolean;
+  result: StagedResult | null;
+  identity_ids: Defaulted<IdentityId[]>;
+  keys: Defaulted<string[]>;
+  code: string | null;
+}
+export interface StagedKeyTable {
+  import_id: string;
+  side: 'account' | 'identity';
+  owner: string;
+  key: string;
+  key_index: Buffer;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -363,4 +434,9 @@ export interface Schema {
   canary: CanaryTable;
   application_state: ApplicationStateTable;
   credential_handover: CredentialHandoverTable;
+  application_health: ApplicationHealthTable;
+  application_test: ApplicationTestTable;
+  account_import: AccountImportTable;
+  staged_account: StagedAccountTable;
+  staged_key: StagedKeyTable;
 }

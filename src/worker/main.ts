@@ -11,6 +11,7 @@ import { composeDeps } from './compose.js';
 import type { ApplicationPolicy } from '../domain/policy/types.js';
 import { ensureDueSchedule } from './due-schedule.js';
 import { followPolicy } from './follow-policy.js';
+import { ensureHealthSchedule } from './health-schedule.js';
 import { encryptedBy } from '../temporal/payload-codec.js';
 import { startWorkers } from './run-workers.js';
 
@@ -45,6 +46,7 @@ async function main(): Promise<void> {
   if (isCentral) await ensureDueSchedule(connection, config.temporal.namespace);
   const server = { connection, namespace: config.temporal.namespace };
   const unfollow = isCentral ? followPolicy(deps, workers, server) : (): void => undefined;
+  if (isCentral) await ensureHealthSchedule(connection, config.temporal.namespace);
   onStop(async () => {
     unfollow();
     await workers.stop();

@@ -6,3 +6,6 @@ export { leaverWorkflow } from './leaver.js';
 export { rehireWorkflow } from './rehire.js';
 export { operatorWorkflow } from './operator.js';
 export { dueIdentitiesWorkflow } from './due-identities.js';
+export { applicationTestWorkflow } from './application-test.js';
+export { importWorkflow } from './import.js';
+export { applicationHealthWorkflow } from './application-health.js';

@@ -1,5 +1,13 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { IdentityId, Instant, PlanId, PolicyVersion, ProcessId, VisitId } from '../domain/process/ids.js';
+import type {
+  ApplicationSlug,
+  IdentityId,
+  Instant,
+  PlanId,
+  PolicyVersion,
+  ProcessId,
+  VisitId,
+} from '../domain/process/ids.js';
 import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
 
 /**
@@ -92,4 +100,23 @@ export interface PlannedPhase {
     readonly application: string;
     readonly dependsOn: readonly string[];
   }[];
+}
+
+/** A test of one application; what it found is a row. */
+export interface ApplicationTestInput {
+  readonly testId: string;
+  readonly application: ApplicationSlug;
+}
+export function applicationTestWorkflowId({ application, testId }: ApplicationTestInput): string {
+  return `application:${application}/test:${testId}`;
+}
+
+/** An import of existing accounts; everything but its id and the application is a row. */
+export interface ImportInput {
+  readonly importId: string;
+  readonly application: ApplicationSlug;
+  readonly links: boolean;
+}
+export function importWorkflowId({ application, importId }: ImportInput): string {
+  return `application:${application}/import:${importId}`;
 }

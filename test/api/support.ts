@@ -20,7 +20,13 @@ import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { PolicyStore, publishPolicy } from '../../src/planning/policy-store.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
 import { loadPolicyFiles } from '../../src/policy/load.js';
-import type { ApprovalDecision, LedgerChanged, TaskResolution } from '../../src/workflows/messages.js';
+import type {
+  ApplicationTestInput,
+  ApprovalDecision,
+  ImportInput,
+  LedgerChanged,
+  TaskResolution,
+} from '../../src/workflows/messages.js';
 import { createTestDatabase } from '../support/stack.js';
 import type { TestDatabase } from '../support/stack.js';
 
@@ -48,6 +54,15 @@ export class FakeLifecycle implements Lifecycle {
     if (this.failure) throw this.failure;
     this.resolutions.push(resolution);
     return { status: 'resolved' };
+  }
+  readonly started: (ApplicationTestInput | ImportInput)[] = [];
+  async startApplicationTest(input: ApplicationTestInput): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.started.push(input);
+  }
+  async startImport(input: ImportInput): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.started.push(input);
   }
   async isReachable(): Promise<boolean> {
     return this.failure === undefined;
@@ -111,6 +126,7 @@ export async function startTestApi(limits?: ApiLimits): Promise<TestApi> {
     logger,
     planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
     connectorChecks: connectorChecks(registry),
+    registry,
     now: () => clock.now,
   };
   const tokens = {} as Record<ApiRole, string>;

@@ -62,7 +62,7 @@ const checks = {
   'activities know nothing above them': inside('src/activities/', (file) =>
     imports(
       file,
-      (to) => to.isLocal && !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr)\//.test(to.target),
+      (to) => to.isLocal && !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding)\//.test(to.target),
     ),
   ),
   'a connector never imports another': inside('src/connectors/', (file) => {
@@ -82,10 +82,10 @@ const checks = {
     imports(file, (to) => (to.isLocal ? !/^src\/(db|domain)\//.test(to.target) : /^@temporalio\//.test(to.target))),
   ),
   'shared services know nothing above them': (file) =>
-    /^src\/(planning|policy|hr)\//.test(file.path)
+    /^src\/(planning|policy|hr|onboarding)\//.test(file.path)
       ? imports(file, (to) =>
           to.isLocal
-            ? !/^src\/(planning|policy|hr|domain|db|connectors)\//.test(to.target)
+            ? !/^src\/(planning|policy|hr|onboarding|domain|db|connectors)\//.test(to.target)
             : isPackage(to, ['@temporalio']),
         )
       : [],

@@ -54,6 +54,7 @@ describe('a messy export of 300 rows, from the command to the targets', () => {
       metrics: createMetrics(),
       planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
       connectorChecks: connectorChecks(registry),
+      registry: createShippedRegistry(),
       now: () => brand<Instant>(new Date().toISOString()),
     });
     const token = 'messy-import-token-of-a-test';

@@ -125,6 +125,7 @@ describe('personal data in Temporal and in logs (design D7)', () => {
       metrics: createMetrics(),
       planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
       connectorChecks: connectorChecks(registry),
+      registry: createShippedRegistry(),
       now: () => brand<Instant>(new Date().toISOString()),
     });
   }

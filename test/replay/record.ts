@@ -6,6 +6,8 @@ import type { IdentityId } from '../../src/domain/process/ids.js';
 import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
 import { faultyRegistry } from '../privacy/leaky-registry.js';
 import { DAY_MS, processOf, skip } from '../time/skipping.js';
+import { LIFECYCLE_QUEUE } from '../../src/workflows/messages.js';
+import { openDoor } from '../support/world-api.js';
 import { createWorld, day, doManualTasks, eventually, hire, identityOf, settled } from '../support/world.js';
 import type { World } from '../support/world.js';
 import { clearHistories, storeHistory } from './histories.js';
@@ -198,7 +200,39 @@ async function dueSchedule(): Promise<void> {
   await store('dueIdentitiesWorkflow', 'scheduled', run.workflowId);
 }
 
+/** An application that is tested and imported, and a look at how the targets are. */
+async function onboarding(): Promise<void> {
+  const door = await openDoor(world);
+  try {
+    const ask = async (path: string, body?: object): Promise<Record<string, string>> => {
+      const response = await fetch(`${door.url}/v1/applications/wiki${path}`, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { authorization: `Bearer ${door.token}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return (await response.json()) as Record<string, string>;
+    };
+    const ended = (path: string) =>
+      eventually(async () => ((await ask(path))['state'] === 'done' ? true : undefined), path);
+    const { testId } = await ask('/test', {});
+    await ended(`/tests/${testId}`);
+    await store('applicationTestWorkflow', 'all-well', `application:wiki/test:${testId}`);
+    const { importId } = await ask('/imports', { link: true });
+    await ended(`/imports/${importId}`);
+    await store('importWorkflow', 'with-links', `application:wiki/import:${importId}`);
+  } finally {
+    await door.app.close();
+  }
+  await world.client.workflow.execute('applicationHealthWorkflow', {
+    workflowId: 'application-health',
+    taskQueue: LIFECYCLE_QUEUE,
+    args: [],
+  });
+  await store('applicationHealthWorkflow', 'all-well', 'application-health');
+}
+
 it('records', async () => {
   await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence()]);
   await dueSchedule();
+  await onboarding();
 }, 180_000);

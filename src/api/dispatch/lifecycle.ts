@@ -1,5 +1,11 @@
 import type { IdentityId } from '../../domain/process/ids.js';
-import type { ApprovalDecision, LedgerChanged, TaskResolution } from '../../workflows/messages.js';
+import type {
+  ApplicationTestInput,
+  ApprovalDecision,
+  ImportInput,
+  LedgerChanged,
+  TaskResolution,
+} from '../../workflows/messages.js';
 
 /** What the API says to workflows. Behind an interface, so that the API is tested without Temporal. */
 export interface Lifecycle {
@@ -9,6 +15,10 @@ export interface Lifecycle {
   decideApproval(workflowId: string, decision: ApprovalDecision): Promise<{ readonly status: 'approved' | 'denied' }>;
   /** As decideApproval. */
   resolveTask(workflowId: string, resolution: TaskResolution): Promise<{ readonly status: 'resolved' }>;
+  /** Starts the workflow of a test whose row stands. Raises LifecycleUnreachable. */
+  startApplicationTest(input: ApplicationTestInput): Promise<void>;
+  /** Starts the workflow of an import whose row stands. Raises LifecycleUnreachable. */
+  startImport(input: ImportInput): Promise<void>;
   isReachable(): Promise<boolean>;
 }
 

@@ -4,7 +4,9 @@ import { ApplicationFailure } from '@temporalio/common';
 import { identityWorkflowId } from '../../domain/process/ids.js';
 import {
   LIFECYCLE_QUEUE,
+  applicationTestWorkflowId,
   decideApprovalUpdate,
+  importWorkflowId,
   ledgerChangedUpdate,
   resolveTaskUpdate,
 } from '../../workflows/messages.js';
@@ -63,6 +65,28 @@ export function createTemporalLifecycle(
             .executeUpdate(resolveTaskUpdate, { args: [resolution], updateId: resolution.decisionId }),
         ),
       ),
+    startApplicationTest: (input) =>
+      begin(() =>
+        within(() =>
+          client.workflow.start('applicationTestWorkflow', {
+            workflowId: applicationTestWorkflowId(input),
+            taskQueue: LIFECYCLE_QUEUE,
+            args: [input],
+            staticSummary: `Tests the application ${input.application}`,
+          }),
+        ),
+      ),
+    startImport: (input) =>
+      begin(() =>
+        within(() =>
+          client.workflow.start('importWorkflow', {
+            workflowId: importWorkflowId(input),
+            taskQueue: LIFECYCLE_QUEUE,
+            args: [input],
+            staticSummary: `Imports the accounts of ${input.application}`,
+          }),
+        ),
+      ),
     async isReachable() {
       try {
         await client.withDeadline(Date.now() + 1_000, () => client.connection.workflowService.getSystemInfo({}));
@@ -72,6 +96,14 @@ export function createTemporalLifecycle(
       }
     },
   };
+}
+
+async function begin(call: () => Promise<unknown>): Promise<void> {
+  try {
+    await call();
+  } catch (error) {
+    throw new LifecycleUnreachable('the workflow could not be started', { cause: error });
+  }
 }
 
 async function decide<T>(call: () => Promise<T>): Promise<T> {

@@ -21,6 +21,7 @@ export interface Route {
 }
 
 const readers: readonly ApiRole[] = ['admin', 'operator', 'auditor', 'hr'];
+const checkers: readonly ApiRole[] = ['admin', 'operator', 'auditor'];
 const operators: readonly ApiRole[] = ['admin', 'operator'];
 
 export const ROUTES: readonly Route[] = [
@@ -184,6 +185,70 @@ export const ROUTES: readonly Route[] = [
     tag: 'Applications',
     summary: 'Applications of the policy in force, with their accounts and tasks counted',
     answers: { 200: 'All of them' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/applications/:slug/test',
+    access: operators,
+    tag: 'Applications',
+    isIdempotent: true,
+    summary: 'Tests the application against its target, from where the target is reachable; reads only',
+    answers: { 202: 'Begun; Location is the test', 404: 'Unknown', 503: 'Ask again' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/applications/:slug/tests/:id',
+    access: checkers,
+    tag: 'Applications',
+    summary: 'State and report of a test; kept for a day',
+    answers: { 200: 'The test', 404: 'Unknown' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/applications/:slug/imports',
+    access: operators,
+    tag: 'Applications',
+    isIdempotent: true,
+    body: schemas.accountImport,
+    summary: 'Lists the accounts that the target has and finds to whom they belong; links the sure ones when asked to',
+    answers: { 202: 'Begun; Location is the import', 404: 'Unknown', 409: 'One is running', 503: 'Ask again' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/applications/:slug/imports/:id',
+    access: checkers,
+    tag: 'Applications',
+    summary: 'State and counts of an import',
+    answers: { 200: 'The import', 404: 'Unknown' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/applications/:slug/imports/:id/accounts',
+    access: checkers,
+    tag: 'Applications',
+    query: schemas.stagedQuery,
+    summary: 'What an import found, account by account; deleted after a day',
+    answers: { 200: 'A page', 404: 'Unknown' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/applications/:slug/links',
+    access: operators,
+    tag: 'Applications',
+    isIdempotent: true,
+    body: schemas.accountLink,
+    summary: 'Links a listed account to a person; never overwrites a link',
+    answers: { 200: 'Linked', 404: 'Unknown, or not listed', 409: 'Linked to another person' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/applications/:slug/unlink',
+    access: operators,
+    tag: 'Applications',
+    isIdempotent: true,
+    body: schemas.accountUnlink,
+    summary: 'Takes a wrong link back; the account itself is not touched',
+    answers: { 200: 'Unlinked', 404: 'Linked to nobody', 409: 'In use, or made by Tenure' },
   },
   {
     method: 'GET',

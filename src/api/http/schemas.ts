@@ -92,4 +92,24 @@ export const verificationQuery = z.strictObject({ identity: uuid.optional() });
 export const policyCheck = z.strictObject({
   files: z.array(z.strictObject({ path: z.string().min(1).max(300), text: z.string().max(1_000_000) })).max(2_000),
 });
+export const accountImport = z.strictObject({
+  link: z.boolean(expects('true or false')).default(false).describe('Link every strong match at the end.'),
+  pageSize: z.int(expects('a whole number from 1 to 1,000')).min(1).max(1_000).default(200),
+});
+export const stagedQuery = z.strictObject({
+  result: z
+    .enum(
+      ['all', 'strong', 'weak', 'ambiguous', 'orphan', 'protected', 'conflict', 'linked'],
+      expects('a result or all'),
+    )
+    .default('all'),
+  after: afterSchema,
+  limit: limitSchema,
+});
+const nativeId = z.string(expects('the native id of an account')).min(1).max(1_000);
+export const accountLink = z.strictObject({ nativeId, identityId: uuid });
+export const accountUnlink = z.strictObject({
+  nativeId,
+  reason: note('a reason of 1 to 2,000 characters').optional(),
+});
 export const identityParam = uuid;

@@ -77,7 +77,8 @@ function matchOf<Id extends string>(keys: CorrelationKeys, subject: KeyValues, c
   };
 }
 
-function normalised(value: string | null | undefined): string {
+/** The form in which values are compared; empty matches nothing. */
+export function normalised(value: string | null | undefined): string {
   return (value ?? '').normalize('NFKC').trim().toLowerCase();
 }
 

@@ -24,6 +24,8 @@ export interface CheckedExpression {
   readonly expression: Expression;
   readonly run: ParseResult;
   readonly reads: ReadonlySet<string>;
+  /** CEL type of the result. */
+  readonly type: string;
 }
 
 /** An expression failed while running. The text names place and kind of failure, never a value. */
@@ -96,7 +98,7 @@ export function checkExpression(
   const run = environment.parse(expression.source);
   const walked = readsOf(run.ast);
   return 'reads' in walked
-    ? { ok: true, checked: { expression, run, reads: walked.reads } }
+    ? { ok: true, checked: { expression, run, reads: walked.reads, type: result.type ?? '' } }
     : { ok: false, finding: walked };
 }
 

@@ -4,7 +4,16 @@ import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue } from '../messages.js';
 
 type Bookkeeping = Omit<
   Activities,
-  'runSweep' | 'runSingleVisit' | 'recoverLostWrites' | 'linkJitAccount' | 'wakeIdentities'
+  | 'runSweep'
+  | 'runSingleVisit'
+  | 'recoverLostWrites'
+  | 'linkJitAccount'
+  | 'wakeIdentities'
+  | 'runApplicationTest'
+  | 'stageAccounts'
+  | 'correlateImport'
+  | 'linkImport'
+  | 'probeHealth'
 >;
 
 const local = proxyLocalActivities<Bookkeeping>({
@@ -70,6 +79,51 @@ export function singleVisits(
     priority: { priorityKey: isCut ? 1 : 3 },
     summary: `visit ${application}`,
     retry: { ...reach.retry, maximumInterval: '5m' },
+  });
+}
+
+/** A test of one application, where its target is reachable; nobody there to take it is soon known. */
+export function applicationTests(application: string): Pick<Activities, 'runApplicationTest'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: applicationQueue(application),
+    scheduleToStartTimeout: '30s',
+    startToCloseTimeout: '2m',
+    retry: { maximumAttempts: 3 },
+    summary: `test ${application}`,
+  });
+}
+
+/** The listing of a target: one activity for all pages, however many, which goes on behind the last page that was stored. */
+export function listings(application: string): Pick<Activities, 'stageAccounts'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: applicationQueue(application),
+    startToCloseTimeout: '6h',
+    retry: { ...reach.retry, maximumAttempts: 20 },
+    priority: { priorityKey: 5 },
+    summary: `list accounts of ${application}`,
+  });
+}
+
+/** The sets of an import in our own database: longer than bookkeeping may take. */
+export const imports = proxyActivities<Pick<Activities, 'correlateImport' | 'linkImport'>>({
+  ...reach,
+  startToCloseTimeout: '6h',
+  retry: { ...reach.retry, maximumAttempts: 20 },
+  priority: { priorityKey: 5 },
+  summary: 'correlate and link accounts',
+});
+
+/** One health probe; the next one comes by itself, so none is repeated. */
+export function probes(application: string): Pick<Activities, 'probeHealth'> {
+  return proxyActivities<Activities>({
+    taskQueue: applicationQueue(application),
+    scheduleToStartTimeout: '20s',
+    startToCloseTimeout: '15s',
+    retry: { maximumAttempts: 1 },
+    priority: { priorityKey: 5 },
+    summary: `probe ${application}`,
   });
 }
 

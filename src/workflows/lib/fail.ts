@@ -1,4 +1,4 @@
-import { ActivityFailure, ApplicationFailure, TimeoutFailure } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, TimeoutFailure, isCancellation } from '@temporalio/workflow';
 import type { FailureType } from '../../domain/process/failure.js';
 import { isFailureType } from '../../domain/process/failure.js';
 
@@ -26,4 +26,9 @@ function codeOf(failure: ApplicationFailure): string | undefined {
   return typeof detail === 'object' && detail !== null && 'code' in detail && typeof detail.code === 'string'
     ? detail.code
     : undefined;
+}
+
+/** First line of a catch: our own cancellation passes. */
+export function rethrowIfCancelled(error: unknown): void {
+  if (isCancellation(error)) throw error;
 }
