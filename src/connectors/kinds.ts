@@ -3,10 +3,11 @@ import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
 import type { ConnectorRegistry } from './registry.js';
 import { createRegistry } from './registry.js';
+import { restFactory } from './rest/index.js';
 import { scimFactory } from './scim/index.js';
 import { sqlFactory } from './sql/index.js';
 
 /** The registry of every connector kind that ships. */
 export function createShippedRegistry(): ConnectorRegistry {
-  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, scimFactory, sqlFactory]);
+  return createRegistry([activeDirectoryFactory, ldapFactory, manualFactory, restFactory, scimFactory, sqlFactory]);
 }

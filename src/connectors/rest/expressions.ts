@@ -99,7 +99,7 @@ export class Place {
 }
 
 function asMap(value: unknown): Readonly<Record<string, unknown>> {
-  const plain = value instanceof Optional ? value.orValue({}) : value;
+  const plain: unknown = value instanceof Optional ? value.orValue({}) : value;
   if (plain instanceof Map) return Object.fromEntries(plain) as Record<string, unknown>;
   return typeof plain === 'object' && plain !== null && !Array.isArray(plain) ? (plain as Record<string, unknown>) : {};
 }

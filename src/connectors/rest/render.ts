@@ -101,6 +101,7 @@ function refused(at: string, why: string, how: Rendering): ConnectorError {
   });
 }
 
+/** Half of a surrogate pair cannot be encoded. */
 function hasLoneSurrogate(text: string): boolean {
-  return !text.isWellFormed();
+  return /\p{Surrogate}/u.test(text);
 }
