@@ -2,6 +2,7 @@ import { activeDirectoryFactory } from './active-directory/index.js';
 import { identityProviderFactory } from './identity-provider/index.js';
 import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
+import { restFactory } from './rest/index.js';
 import { scimFactory } from './scim/index.js';
 import { sqlFactory } from './sql/index.js';
 import { vaultFactory } from './vault/index.js';
@@ -15,6 +16,7 @@ export function createShippedRegistry(): ConnectorRegistry {
     identityProviderFactory,
     ldapFactory,
     manualFactory,
+    restFactory,
     scimFactory,
     sqlFactory,
     vaultFactory,
