@@ -126,5 +126,5 @@ export function listOf(value: unknown): readonly string[] {
     return value.map(String);
   }
   const parsed: unknown = typeof value === 'string' && value !== '' ? JSON.parse(value) : [];
-  return Array.isArray(parsed) ? parsed.map(String).sort() : [];
+  return Array.isArray(parsed) ? parsed.map(String) : [];
 }

@@ -197,7 +197,7 @@ export function observeRow(application: string, config: SqlConfig, row: Row): Ob
     login: String(row['login']),
     status: statusOf(config, row),
     attributes,
-    entitlements: config.entitlements === undefined ? undefined : listOf(row['roles']),
+    entitlements: config.entitlements === undefined ? undefined : [...listOf(row['roles'])].sort(),
   };
 }
 

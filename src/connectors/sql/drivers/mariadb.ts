@@ -41,7 +41,8 @@ export const mariadbDriver: SqlDriver = {
         }
         return linkOf(client, key, clock);
       },
-      close: () => pool.end(),
+      // What was cut already cannot be told goodbye.
+      close: () => pool.end().catch(() => undefined),
     };
   },
   signIn: async (target, { login, password, database, signal, timeoutMs }) => {
