@@ -177,7 +177,7 @@ export function mariadbHarness(server: MariaDb, options: Changes = {}): Harness 
     unreachable: () => mariadbConnector(server, { ...options, port: 9 }),
     wrongCredential: () => mariadbConnector(server, { ...options, password: 'wrong' }),
     // The last step of a create, or what comes after the call of a procedure.
-    throughProxy: () => mariadbThroughProxy(server, (text) => /account unlock|commit/.test(text), options),
+    throughProxy: () => mariadbThroughProxy(server, (text) => /account unlock|\x03commit/.test(text), options),
     openSession: async (login, secret) => {
       const client = await mysql.createConnection({
         host: server.host,

@@ -208,6 +208,7 @@ describeHere(`the sql connector on MariaDB${reason === undefined ? '' : ` (skipp
       await proxied.get(ref, newContext());
       fail('refuse');
       fail('pass');
+      await new Promise((resolve) => setTimeout(resolve, 200));
       expect((await proxied.get(ref, newContext()))?.status).toBe('enabled');
       expect(proxy.open()).toBe(1);
       // A firewall that drops without a word: the connection stays up and answers nothing.

@@ -170,7 +170,12 @@ async function validate(sql: SqlContext, ctx: OperationContext): Promise<readonl
     await sql.database.reading('validate', ctx, (session) => session.read(sql.statements.firstPage(1)));
   } catch (error) {
     const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return [{ severity: 'error', code, message: 'the configured tables and columns cannot be read' }];
+    const missing = isConnectorError(error) ? /^npm-install-(\w+)$/.exec(error.targetCode ?? '')?.[1] : undefined;
+    const message =
+      missing === undefined
+        ? 'the configured tables and columns cannot be read'
+        : `the driver is not installed: npm install ${missing}`;
+    return [{ severity: 'error', code, message }];
   }
   const findings = [...(await schemaFindings(sql, ctx).catch(() => []))];
   if (sql.config.logins === undefined) {
