@@ -17,7 +17,8 @@ import { resolveSecret, Secret, SecretReferenceError } from '../../src/connector
 import { applyDelta, effectiveDeltas } from '../../src/connectors/shared/attributes.js';
 import { compareState } from '../../src/connectors/shared/compare.js';
 import { sqlConfigSchema } from '../../src/connectors/sql/config.js';
-import { codeOfState, postgres } from '../../src/connectors/sql/dialect.js';
+import { codeOfState } from '../../src/connectors/sql/dialect.js';
+import { postgres } from '../../src/connectors/sql/dialects/postgres.js';
 import { sqlCapabilities } from '../../src/connectors/sql/index.js';
 import { buildStatements, compileNamed } from '../../src/connectors/sql/statements.js';
 import { newContext } from './kit/checks.js';
@@ -210,7 +211,7 @@ describe('SCIM paths', () => {
 describe('SQL statements', () => {
   it('bind named parameters and leave casts and quoted text alone', () => {
     const text = `update t set a = :login, b = ':login', c = now()::date, d = "x:y" where e = :nativeId and f = :login`;
-    expect(compileNamed(text, postgres)).toEqual({
+    expect(compileNamed(text)).toEqual({
       text: `update t set a = $1, b = ':login', c = now()::date, d = "x:y" where e = $2 and f = $1`,
       parameters: ['login', 'nativeId'],
     });

@@ -43,8 +43,92 @@ export interface TestErp extends Erp {
   stop(): Promise<void>;
 }
 
+/** A configuration beside the sample policy's, and what the ERP needs for it. */
+export interface ErpVariant {
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly schema: string;
+}
+
+/** The row stays: only rows that are not deleted are unique. */
+export const softDeleteVariant: ErpVariant = {
+  options: { delete: { column: 'deleted', value: true } },
+  schema: `alter table erp.accounts add deleted boolean not null default false;
+    alter table erp.accounts drop constraint accounts_login_key, drop constraint accounts_external_id_key;
+    create unique index on erp.accounts (login) where not deleted;
+    create unique index on erp.accounts (external_id) where not deleted`,
+};
+
+const call = (name: string, ...parameters: string[]) => ({ call: { schema: 'erp', name }, parameters });
+const values = ['displayName', 'mail', 'department', 'costCenter', 'tags'];
+const definer = 'language plpgsql security definer set search_path = pg_catalog as';
+
+/** Every operation by a procedure of the owner; the service role may only read, and call. */
+export const procedureVariant: ErpVariant = {
+  options: {
+    procedures: {
+      create: call('make_account', 'login', 'enabled', 'externalId', ...values),
+      update: call('change_account', 'previousLogin', 'login', 'nativeId', ...values),
+      disable: call('set_open', 'login', 'nativeId'),
+      enable: call('set_enabled', 'login', 'nativeId'),
+      seal: call('seal_account', 'login', 'nativeId', 'verifier'),
+      setSecret: call('set_password', 'login', 'verifier'),
+      archive: call('archive_account', 'nativeId'),
+      delete: call('remove_account', 'login', 'nativeId'),
+      addMember: call('give_role', 'nativeId', 'role'),
+      removeMember: call('take_role', 'nativeId', 'role'),
+      revokeSessions: call('end_sessions', 'login'),
+    },
+  },
+  schema: `
+    create procedure erp.make_account(l text, e boolean, x text, n text, m text, d text, c text, t text[]) ${definer} $$
+      begin
+        insert into erp.accounts (login, external_id, display_name, mail, department, cost_center, tags, enabled)
+          values (l, x, n, m, d, c, t, e);
+        execute format('create role %I %s', l, case when e then 'login' else 'nologin' end);
+        execute format('grant erp_user to %I', l);
+      end $$;
+    create procedure erp.change_account(p text, l text, i bigint, n text, m text, d text, c text, t text[]) ${definer} $$
+      begin
+        update erp.accounts set login = l, display_name = n, mail = m, department = d, cost_center = c, tags = t
+          where account_id = i;
+        if p <> l then execute format('alter role %I rename to %I', p, l); end if;
+      end $$;
+    create procedure erp.set_open(l text, i bigint) ${definer} $$
+      begin
+        update erp.accounts set enabled = false where account_id = i; execute format('alter role %I nologin', l);
+      end $$;
+    create procedure erp.set_enabled(l text, i bigint) ${definer} $$
+      begin
+        update erp.accounts set enabled = true, archived = false where account_id = i;
+        execute format('alter role %I login', l);
+      end $$;
+    create procedure erp.seal_account(l text, i bigint, v text) ${definer} $$
+      begin
+        update erp.accounts set enabled = false where account_id = i;
+        execute format('alter role %I nologin password %L', l, v);
+      end $$;
+    create procedure erp.set_password(l text, v text) ${definer} $$
+      begin execute format('alter role %I password %L', l, v); end $$;
+    create procedure erp.archive_account(i bigint) ${definer} $$
+      begin update erp.accounts set archived = true where account_id = i; end $$;
+    create procedure erp.remove_account(l text, i bigint) ${definer} $$
+      begin
+        delete from erp.account_roles where account_id = i;
+        delete from erp.accounts where account_id = i;
+        execute format('drop role if exists %I', l);
+      end $$;
+    create procedure erp.give_role(i bigint, r text) ${definer} $$
+      begin insert into erp.account_roles (account_id, role) values (i, r); end $$;
+    create procedure erp.take_role(i bigint, r text) ${definer} $$
+      begin delete from erp.account_roles where account_id = i and role = r; end $$;
+    create procedure erp.end_sessions(l text) ${definer} $$
+      begin perform pg_terminate_backend(pid, 2000) from pg_stat_activity where usename = l; end $$;
+    revoke insert, delete on erp.accounts, erp.account_roles from erp_service;
+    revoke update on erp.account_roles from erp_service`,
+};
+
 /** An ERP in a database of its own on the test run's server. */
-export async function startTestErp(): Promise<TestErp> {
+export async function startTestErp(variant?: ErpVariant): Promise<TestErp> {
   const { adminUrl } = await acquirePostgres();
   const unique = randomUUID().replaceAll('-', '');
   const database = `erp_${unique}`;
@@ -57,13 +141,16 @@ export async function startTestErp(): Promise<TestErp> {
   });
   const owner = new pg.Pool({ connectionString: erp.ownerUrl, max: 2 });
   owner.on('error', () => undefined);
+  if (variant !== undefined) {
+    await owner.query(variant.schema);
+  }
   return {
     ...erp,
     database,
     connector: (url = erp.serviceUrl, changes = {}) =>
       sqlFactory.create(
         'x',
-        { ...erpConfig, ...changes },
+        { ...erpConfig, ...variant?.options, ...changes },
         { secrets: () => new Secret(url), logger: newContext().logger },
       ),
     query: async (text, values = []) => (await owner.query<Record<string, unknown>>(text, [...values])).rows,
@@ -72,8 +159,10 @@ export async function startTestErp(): Promise<TestErp> {
 }
 
 /** The kit's view of the ERP; the oracle is the owner's own connection. */
-export async function sqlHarness(): Promise<Harness> {
-  const erp = await startTestErp();
+export async function sqlHarness(variant?: ErpVariant): Promise<Harness> {
+  const erp = await startTestErp(variant);
+  const isSoft = variant === softDeleteVariant;
+  const alive = isSoft ? 'not deleted' : 'true';
   const connector = erp.connector();
   const changeUrl = (change: (url: URL) => void): string => {
     const url = new URL(erp.serviceUrl);
@@ -107,10 +196,11 @@ export async function sqlHarness(): Promise<Harness> {
     unknownAttribute: 'favouriteColour',
     absentNativeId: '999999999',
     group: 'ledger',
-    peek: (ref) => peek(erp, ref.nativeId),
+    peek: (ref) => peek(erp, ref.nativeId, alive),
     countByLogin: async (login) => {
       const [row] = await erp.query(
-        'select (select count(*) from erp.accounts where login = $1)::int as rows, (select count(*) from pg_roles where rolname = $1)::int as roles',
+        `select (select count(*) from erp.accounts where login = $1 and ${alive})::int as rows,
+          (select count(*) from pg_roles where rolname = $1)::int as roles`,
         [login],
       );
       // A row without its log-in, or the reverse, is neither nothing nor one account.
@@ -190,10 +280,10 @@ function sampleAccount(): ReturnType<Harness['sampleAccount']> {
   return { objectClass: 'account', login, enabled: true, attributes };
 }
 
-async function peek(erp: TestErp, nativeId: string): Promise<Peeked | undefined> {
+async function peek(erp: TestErp, nativeId: string, alive: string): Promise<Peeked | undefined> {
   const [row] = await erp.query(
     `select a.*, r.rolcanlogin, array(select role from erp.account_roles where account_id = a.account_id) as roles
-     from erp.accounts a left join pg_roles r on r.rolname = a.login where account_id = $1`,
+     from erp.accounts a left join pg_roles r on r.rolname = a.login where account_id = $1 and ${alive}`,
     [nativeId],
   );
   if (row === undefined) {

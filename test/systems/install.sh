@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   openssl slapd ldap-utils
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools
+  mariadb-server mariadb-client
 )
 
 missing=()

@@ -1,20 +1,24 @@
-import pg from 'pg';
 import type { OperationContext } from '../connector.js';
 import { ConnectorError, isConnectorError } from '../errors.js';
 import type { ConnectorErrorCode } from '../errors.js';
 import { timeLimit } from '../shared/time-limit.js';
 import type { SqlConfig } from './config.js';
-import type { SqlDialect } from './dialect.js';
+import type { LoginDialect, LoginSettings, SqlDialect } from './dialect.js';
 import { codeOfState } from './dialect.js';
+import type { Row, SqlDriver, SqlLink, SqlPool, Values } from './driver.js';
+import { DriverMissing, ServerFault } from './driver.js';
 import type { SqlStatements } from './statements.js';
-
-export type Row = Readonly<Record<string, unknown>>;
-export type Values = readonly unknown[];
+import type { SqlTarget } from './target.js';
 
 /** Statements inside one operation. `write` marks the operation as sent the first time it is used. */
 export interface Session {
   read(text: string, values?: Values): Promise<readonly Row[]>;
   write(text: string, values?: Values): Promise<readonly Row[]>;
+  /**
+   * A write that commits itself and everything before it. From here on a lost connection is AMBIGUOUS; what follows is
+   * a transaction of its own.
+   */
+  writeForGood(text: string, values?: Values): Promise<void>;
 }
 
 /** Everything the operations of one application share. */
@@ -22,51 +26,55 @@ export interface SqlContext {
   readonly application: string;
   readonly config: SqlConfig;
   readonly dialect: SqlDialect;
-  readonly url: string;
+  /** Present when accounts have log-ins of the server. */
+  readonly logins: { readonly dialect: LoginDialect; readonly settings: LoginSettings } | undefined;
+  readonly target: SqlTarget;
+  readonly driver: SqlDriver;
   readonly database: SqlDatabase;
   readonly statements: SqlStatements;
 }
 
 interface Progress {
-  /** open: nothing written; writing: inside the transaction; committing: the commit has left. */
+  /** open: nothing written; writing: inside the transaction; committing: a commit has left. */
   stage: 'open' | 'writing' | 'committing';
 }
+
+type Work<T> = (session: Session) => Promise<T>;
+
+/** A connection that lay idle for longer is tried before it is trusted: the classic first call that fails. */
+const trustIdleMs = 1_000;
+const pingTimeoutMs = 2_000;
 
 /** Connections of one application: one pool for operations, one for verification (another road than the writes). */
 export class SqlDatabase {
   readonly #dialect: SqlDialect;
   readonly #attributeOf: (column: string) => string | undefined;
   readonly #timeoutMs: number;
-  readonly #main: pg.Pool;
-  readonly #second: pg.Pool;
+  readonly #main: SqlPool;
+  readonly #second: SqlPool;
 
-  constructor(url: string, config: SqlConfig, dialect: SqlDialect) {
+  constructor(target: SqlTarget, config: SqlConfig, dialect: SqlDialect, driver: SqlDriver) {
     this.#dialect = dialect;
     this.#timeoutMs = config.requestTimeoutMs;
     const byColumn = new Map(Object.entries(config.attributes).map(([name, { column }]) => [column, name]));
     byColumn.set(config.accounts.login, 'login');
     this.#attributeOf = (column) => byColumn.get(column);
-    const shared = { connectionString: url, connectionTimeoutMillis: config.requestTimeoutMs, allowExitOnIdle: true };
-    this.#main = new pg.Pool({ ...shared, max: config.maxConnections, application_name: 'tenure' });
-    this.#second = new pg.Pool({ ...shared, max: 2, idleTimeoutMillis: 5_000, application_name: 'tenure-verify' });
-    for (const pool of [this.#main, this.#second]) {
-      // A connection that dies, idle or in use, tells its query; without listeners it would also end the process.
-      pool.on('error', () => undefined);
-      pool.on('connect', (client) => client.on('error', () => undefined));
-    }
+    const connectTimeoutMs = config.requestTimeoutMs;
+    this.#main = driver.pool(target, { max: config.maxConnections, connectTimeoutMs, name: 'tenure' });
+    this.#second = driver.pool(target, { max: 2, connectTimeoutMs, name: 'tenure-verify' });
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#main.end(), this.#second.end()]);
+    await Promise.all([this.#main.close(), this.#second.close()]);
   }
 
   /** Runs reads on a connection of the main pool. */
-  async reading<T>(operation: string, ctx: OperationContext, work: (session: Session) => Promise<T>): Promise<T> {
+  async reading<T>(operation: string, ctx: OperationContext, work: Work<T>): Promise<T> {
     return this.#run(this.#main, operation, ctx, false, work);
   }
 
   /** Runs reads on a connection that never writes. */
-  async verifying<T>(operation: string, ctx: OperationContext, work: (session: Session) => Promise<T>): Promise<T> {
+  async verifying<T>(operation: string, ctx: OperationContext, work: Work<T>): Promise<T> {
     return this.#run(this.#second, operation, ctx, false, work);
   }
 
@@ -74,55 +82,73 @@ export class SqlDatabase {
    * Runs one transaction: all of it happens or nothing. A connection lost before the commit left means nothing
    * happened (UNAVAILABLE); lost after it, AMBIGUOUS.
    */
-  async transaction<T>(operation: string, ctx: OperationContext, work: (session: Session) => Promise<T>): Promise<T> {
+  async transaction<T>(operation: string, ctx: OperationContext, work: Work<T>): Promise<T> {
     return this.#run(this.#main, operation, ctx, true, work);
   }
 
   async #run<T>(
-    pool: pg.Pool,
+    pool: SqlPool,
     operation: string,
     ctx: OperationContext,
     transaction: boolean,
-    work: (session: Session) => Promise<T>,
+    work: Work<T>,
   ): Promise<T> {
     const limit = timeLimit(ctx, operation, this.#timeoutMs);
     const progress: Progress = { stage: 'open' };
-    const client = await this.#connect(pool, operation, limit.signal);
+    const aborted = abortion(operation, limit.signal);
+    const link = await this.#borrow(pool, operation, aborted.promise, limit.signal);
     let held = true;
     const release = (broken: boolean): void => {
       if (held) {
         held = false;
-        client.release(broken);
+        link.release(broken);
       }
     };
-    // pg has no cancelling by signal: the connection is cut, and the server rolls back what was not committed.
+    // A statement cannot be called back: the connection is cut, and the server rolls back what was not committed.
     const onAbort = (): void => release(true);
     limit.signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const session = this.#session(client, operation, ctx, progress);
-      if (!transaction) {
-        return await work(session);
-      }
-      await client.query(this.#dialect.statements.begin(Math.max(1, Math.floor(limit.remainingMs))));
-      const result = await work(session);
-      progress.stage = progress.stage === 'writing' ? 'committing' : progress.stage;
-      await client.query('commit');
-      return result;
+      const body = transaction
+        ? this.#transact(link, operation, ctx, progress, limit.remainingMs, work)
+        : work(this.#session(link, operation, ctx, progress));
+      return await Promise.race([body, aborted.promise]);
     } catch (error) {
-      const usable = error instanceof MarkerRefused || isConnectorError(error) || error instanceof pg.DatabaseError;
-      release(!usable || !(await rolledBack(client, transaction && held)));
+      const usable = error instanceof MarkerRefused || isConnectorError(error) || error instanceof ServerFault;
+      release(!usable || limit.signal.aborted || (held && !(await rolledBack(link, transaction, this.#dialect))));
       throw error instanceof MarkerRefused
         ? error.reason
         : this.#classify(error, operation, progress, limit.signal.aborted);
     } finally {
       limit.signal.removeEventListener('abort', onAbort);
+      aborted.forget();
       release(false);
     }
   }
 
-  #session(client: pg.PoolClient, operation: string, ctx: OperationContext, progress: Progress): Session {
-    const read: Session['read'] = async (text, values = []) => (await client.query<Row>(text, [...values])).rows;
-    const write: Session['write'] = async (text, values = []) => {
+  async #transact<T>(
+    link: SqlLink,
+    operation: string,
+    ctx: OperationContext,
+    progress: Progress,
+    remainingMs: number,
+    work: Work<T>,
+  ): Promise<T> {
+    for (const text of this.#dialect.begin(Math.max(1, Math.floor(remainingMs)))) {
+      await link.query(text, []);
+    }
+    await link.begin?.();
+    const result = await work(this.#session(link, operation, ctx, progress));
+    progress.stage = progress.stage === 'writing' ? 'committing' : progress.stage;
+    await (this.#dialect.commit === undefined ? link.commit?.() : link.query(this.#dialect.commit, []));
+    const release = this.#dialect.logins?.lock?.release;
+    if (release !== undefined) {
+      await link.query(release, []);
+    }
+    return result;
+  }
+
+  #session(link: SqlLink, operation: string, ctx: OperationContext, progress: Progress): Session {
+    const marking = async (): Promise<void> => {
       if (progress.stage === 'open') {
         await marked(ctx);
         if (ctx.signal.aborted) {
@@ -130,49 +156,97 @@ export class SqlDatabase {
         }
         progress.stage = 'writing';
       }
-      return read(text, values);
     };
-    return { read, write };
+    return {
+      read: (text, values = []) => link.query(text, values),
+      write: async (text, values = []) => {
+        await marking();
+        return link.query(text, values);
+      },
+      writeForGood: async (text, values = []) => {
+        await marking();
+        progress.stage = 'committing';
+        await link.query(text, values);
+        await link.query('start transaction', []);
+      },
+    };
   }
 
-  async #connect(pool: pg.Pool, operation: string, signal: AbortSignal): Promise<pg.PoolClient> {
-    const connecting = pool.connect();
-    const aborted = new Promise<never>((_resolve, reject) => {
-      signal.addEventListener('abort', () => reject(new ConnectorError({ code: 'TIMEOUT', operation, sent: false })), {
-        once: true,
-      });
-    });
-    try {
-      return await Promise.race([connecting, aborted]);
-    } catch (error) {
-      connecting.then(
-        (client) => client.release(),
-        () => undefined,
-      );
-      throw this.#classify(error, operation, { stage: 'open' }, signal.aborted);
+  /** A connection that answers: one that died while it lay idle is thrown away, and nothing was sent on it. */
+  async #borrow(pool: SqlPool, operation: string, aborted: Promise<never>, signal: AbortSignal): Promise<SqlLink> {
+    for (;;) {
+      const acquiring = pool.acquire();
+      try {
+        const link = await Promise.race([acquiring, aborted]);
+        if (link.idleMs < trustIdleMs || (await this.#answers(link))) {
+          return link;
+        }
+      } catch (error) {
+        acquiring.then(
+          (late) => late.release(signal.aborted),
+          () => undefined,
+        );
+        throw this.#classify(error, operation, { stage: 'open' }, signal.aborted);
+      }
     }
+  }
+
+  async #answers(link: SqlLink): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), pingTimeoutMs)));
+    const answered = link.query(this.#dialect.ping, []).then(
+      () => true,
+      () => false,
+    );
+    const alive = await Promise.race([answered, late]);
+    clearTimeout(timer);
+    if (!alive) {
+      link.release(true);
+    }
+    return alive;
   }
 
   #classify(error: unknown, operation: string, progress: Progress, aborted: boolean): ConnectorError {
-    if (isConnectorError(error)) {
+    const isCommitting = progress.stage === 'committing';
+    if (isConnectorError(error) && !(aborted && error.code === 'TIMEOUT')) {
       return error;
     }
+    if (error instanceof DriverMissing) {
+      return new ConnectorError({
+        code: 'UNSUPPORTED',
+        operation,
+        sent: false,
+        targetCode: `npm-install-${error.package}`,
+      });
+    }
     const sent = progress.stage !== 'open';
-    if (error instanceof pg.DatabaseError && error.code !== undefined) {
-      const code = codeOfState(this.#dialect, error.code);
-      const attribute = this.#attributeName(error);
+    if (error instanceof ServerFault) {
+      const ended = this.#dialect.connectionEnded.some((prefix) => error.code.startsWith(prefix));
+      const code = isCommitting && ended ? 'AMBIGUOUS' : codeOfState(this.#dialect, error.code);
+      const attribute = error.column === undefined ? undefined : this.#attributeOf(error.column);
       return new ConnectorError({ code, operation, sent, targetCode: error.code, attribute });
     }
-    const targetCode = networkCode(error);
-    const lost: ConnectorErrorCode =
-      progress.stage === 'committing' ? 'AMBIGUOUS' : aborted ? 'TIMEOUT' : 'UNAVAILABLE';
+    const targetCode = isConnectorError(error) ? undefined : networkCode(error);
+    const lost: ConnectorErrorCode = isCommitting ? 'AMBIGUOUS' : aborted ? 'TIMEOUT' : 'UNAVAILABLE';
     return new ConnectorError({ code: lost, operation, sent, targetCode });
   }
+}
 
-  #attributeName(error: pg.DatabaseError): string | undefined {
-    const named = error.column ?? /^Key \("?(\w+)"?\)=/.exec(error.detail ?? '')?.[1];
-    return named === undefined ? undefined : this.#attributeOf(named);
-  }
+interface Abortion {
+  readonly promise: Promise<never>;
+  forget(): void;
+}
+
+/** A promise that fails when the signal says so; a caller then never waits for a driver that does not notice. */
+function abortion(operation: string, signal: AbortSignal): Abortion {
+  let forget = (): void => undefined;
+  const promise = new Promise<never>((_resolve, reject) => {
+    const onAbort = (): void => reject(new ConnectorError({ code: 'TIMEOUT', operation, sent: false }));
+    signal.addEventListener('abort', onAbort, { once: true });
+    forget = () => signal.removeEventListener('abort', onAbort);
+  });
+  promise.catch(() => undefined);
+  return { promise, forget: () => forget() };
 }
 
 /** Marks what the caller's own marker throws, so that it passes through unchanged. */
@@ -191,11 +265,15 @@ export function networkCode(error: unknown): string {
   return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,60}$/.test(code) ? code : 'connection-lost';
 }
 
-/** False when the connection did not survive the rollback. */
-async function rolledBack(client: pg.PoolClient, inTransaction: boolean): Promise<boolean> {
+/** False when the connection did not survive the rollback, or still holds a lock. */
+async function rolledBack(link: SqlLink, inTransaction: boolean, dialect: SqlDialect): Promise<boolean> {
   try {
     if (inTransaction) {
-      await client.query('rollback');
+      await link.rollback();
+      const release = dialect.logins?.lock?.release;
+      if (release !== undefined) {
+        await link.query(release, []);
+      }
     }
     return true;
   } catch {

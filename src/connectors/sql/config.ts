@@ -1,5 +1,9 @@
 import { z } from 'zod';
 import { isSecretReference } from '../secret.js';
+import { dialectNames } from './dialect.js';
+import { dialects } from './dialects/index.js';
+
+const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
 
 /** The allow-list: only names of this form, and only those written in the configuration, ever become identifiers. */
 const identifier = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a plain lower-case SQL identifier');
@@ -18,11 +22,40 @@ const attribute = z.strictObject({
 const statement = z.string().refine((text) => !text.includes(';'), 'must be one statement without a semicolon');
 const statements = z.array(statement).default([]);
 
+export const procedureOperations = [
+  'create',
+  'update',
+  'disable',
+  'enable',
+  'seal',
+  'setSecret',
+  'archive',
+  'delete',
+  'addMember',
+  'removeMember',
+  'revokeSessions',
+] as const;
+export type ProcedureOperation = (typeof procedureOperations)[number];
+
+const procedure = z.strictObject({
+  call: table,
+  parameters: z.array(z.string().regex(/^[A-Za-z][\w.:-]*$/)).default([]),
+});
+
 export const sqlConfigSchema = z
   .strictObject({
-    dialect: z.literal('postgres').default('postgres'),
+    dialect: z.enum(dialectNames).default('postgres'),
     /** The service role's connection URL; it holds a password, so by reference only. */
-    url: z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH'),
+    url: reference,
+    /** Without it: TLS with the system's authorities, and in the clear on loopback alone. */
+    tls: z
+      .strictObject({
+        mode: z.enum(['auto', 'none']).default('auto'),
+        /** PEM of the certificate authority; when given, no other is trusted. */
+        ca: reference.optional(),
+        clientCertificate: z.strictObject({ cert: reference, key: reference }).optional(),
+      })
+      .prefault({}),
     accounts: z.strictObject({
       table,
       /** Immutable primary key, made by the database. */
@@ -35,7 +68,18 @@ export const sqlConfigSchema = z
     /** Attribute that carries Tenure's key and has a unique index; from policy, else the idempotency key. */
     adoptionKey: z.string().default('externalId'),
     /** Accounts also have a log-in of the database server; `grant` is a role that each of them gets. */
-    logins: z.strictObject({ grant: identifier.optional() }).optional(),
+    logins: z
+      .strictObject({
+        grant: identifier.optional(),
+        /** MariaDB: the host part of every log-in. */
+        host: z
+          .string()
+          .regex(/^[\w.%:/-]{1,60}$/, 'must be a host, an address or a pattern')
+          .default('%'),
+        /** MariaDB: a view with `login` and `can_login`, so that the service account need not read mysql.global_priv. */
+        catalogue: table.optional(),
+      })
+      .optional(),
     /** A row per account and role; `catalog` lists the roles that exist. */
     entitlements: z
       .strictObject({
@@ -47,6 +91,13 @@ export const sqlConfigSchema = z
       .optional(),
     /** Boolean column that is set when an account is archived. */
     archive: z.strictObject({ column: identifier }).optional(),
+    /** Soft delete: the row stays with this value in this column, and is read as absent from then on. */
+    delete: z.strictObject({ column: identifier, value: z.union([z.string(), z.number(), z.boolean()]) }).optional(),
+    /**
+     * Procedures that are called instead of the statements of an operation, with these parameters in this order: login,
+     * nativeId, idempotencyKey, enabled, verifier (a password hash), role, or an attribute.
+     */
+    procedures: z.partialRecord(z.enum(procedureOperations), procedure).default({}),
     /** Further statements of the same transaction. Parameters: login, nativeId, idempotencyKey, and on create attributes. */
     statements: z
       .strictObject({
@@ -66,6 +117,10 @@ export const sqlConfigSchema = z
     if (config.attributes[config.adoptionKey] === undefined) {
       const message = `attribute ${config.adoptionKey} (the adoption key) is not among the attributes`;
       issues.addIssue({ code: 'custom', path: ['adoptionKey'], message });
+    }
+    if (config.logins !== undefined && dialects[config.dialect].logins === undefined) {
+      const message = `log-ins of the server are not offered for ${config.dialect}`;
+      issues.addIssue({ code: 'custom', path: ['logins'], message });
     }
     if (config.attributes['login'] !== undefined) {
       issues.addIssue({ code: 'custom', path: ['attributes', 'login'], message: 'is configured under accounts.login' });

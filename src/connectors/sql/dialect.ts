@@ -1,30 +1,92 @@
-import { createHash, createHmac, pbkdf2, randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import type { ConnectorErrorCode } from '../errors.js';
 
-/** What differs between database products, as data: how things are written, and what their error codes mean. */
+export const dialectNames = ['postgres', 'mariadb', 'mysql', 'mssql', 'oracle'] as const;
+export type DialectName = (typeof dialectNames)[number];
+export type ColumnType = 'string' | 'number' | 'boolean' | 'strings';
+
+/**
+ * What differs between database products, as data: how things are written, and what their error codes mean. In every
+ * text a value is a place `$1`, `$2`, …; the driver turns places into its own form and binds the values.
+ */
 export interface SqlDialect {
+  readonly name: DialectName;
+  readonly defaultPort: number;
   readonly quote: (identifier: string) => string;
-  readonly literal: (text: string) => string;
-  readonly placeholder: (position: number) => string;
+  readonly literal: (value: string | number | boolean) => string;
   /** The form a column is read in, so that values survive as text. */
-  readonly read: Readonly<Record<'string' | 'number' | 'boolean' | 'strings', (column: string) => string>>;
-  readonly statements: {
-    readonly loginState: string;
-    readonly sessionCount: string;
-    readonly endSessions: string;
-    begin(timeoutMs: number): string;
-    createLogin(login: string, enabled: boolean): string;
-    grantRole(role: string, login: string): string;
-    alterLogin(login: string, options: LoginOptions): string;
-    renameLogin(from: string, to: string): string;
-    dropLogin(login: string): string;
-  };
-  /** Log-ins that are nobody's account and never touched. */
-  isReservedLogin(login: string): boolean;
-  isPlausibleLogin(login: string): boolean;
+  readonly read: Readonly<Record<ColumnType, (column: string) => string>>;
+  /** A value as the column takes it. */
+  readonly write: (type: ColumnType, value: unknown) => unknown;
+  /** Text that stands after a complete select. */
+  readonly limit: (rows: number) => string;
+  /** All values of a sub-select as one column; undefined when an account has none of them. */
+  readonly gather: (value: string, fromWhere: string) => string;
+  readonly nothing: Readonly<Record<'list' | 'truth' | 'lie', string>>;
+  /** Locks the row for this transaction: after a select of the account, or as a select of its own before it. */
+  readonly lockRow:
+    | { readonly form: 'suffix'; readonly text: string }
+    | { readonly form: 'select'; readonly text: (table: string, key: string) => string };
+  /** `ignore` leaves out a row that is there already; `select` makes the statement answer with the new key. */
+  readonly insert: (parts: InsertParts) => string;
+  readonly call: (procedure: string, places: readonly string[]) => string;
+  readonly begin: (timeoutMs: number) => readonly string[];
+  readonly commit: string | undefined;
+  readonly ping: string;
+  /** Places: schema, table. Columns: name, type, nullable, has_default, computed. */
+  readonly columns: string;
+  readonly logins: LoginDialect | undefined;
   /** Longest prefix wins. */
   readonly errors: readonly { readonly prefix: string; readonly code: ConnectorErrorCode }[];
+  /** Codes with which a server ends a connection: a commit under way may have happened. */
+  readonly connectionEnded: readonly string[];
+}
+
+export interface InsertParts {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly places: readonly string[];
+  readonly key: string;
+}
+
+/** What the configuration says about log-ins. */
+export interface LoginSettings {
+  readonly grant?: string | undefined;
+  readonly host: string;
+  readonly catalogue?: { readonly schema: string; readonly name: string } | undefined;
+}
+
+/** Log-ins of the server itself, for dialects where that is proven. */
+export interface LoginDialect {
+  /**
+   * True: statements on log-ins are part of a transaction. False: each commits by itself and everything before it, so
+   * the operations order their steps, and an interruption leaves the safer state.
+   */
+  readonly transactional: boolean;
+  /** Serialises operations on one login where transactions cannot; places: name, seconds. Answers `locked`. */
+  readonly lock?: { readonly take: string; readonly release: string };
+  readonly join: (
+    login: string,
+    settings: LoginSettings,
+  ) => { readonly text: string; readonly canLogin: string; readonly hasLogin: string };
+  /** Place 1 is the login. Answers `has_login`. */
+  readonly exists: (settings: LoginSettings) => string;
+  readonly sessionCount: string;
+  readonly endSessions: (
+    login: string,
+    settings: LoginSettings,
+  ) => { readonly text: string; readonly values: readonly unknown[] };
+  /** In this order; where not transactional, the log-in works only after the last. */
+  readonly create: (login: string, enabled: boolean, verifier: string, settings: LoginSettings) => readonly string[];
+  readonly alter: (login: string, options: LoginOptions, settings: LoginSettings) => string;
+  readonly rename: (from: string, to: string, settings: LoginSettings) => string;
+  readonly drop: (login: string, settings: LoginSettings) => string;
+  /** Log-ins that are nobody's account and never touched. */
+  readonly isReserved: (login: string) => boolean;
+  readonly isPlausible: (login: string) => boolean;
+  /** A hash that the server takes in place of a password, so that no statement and no server log holds one. */
+  readonly verifier: (password: string) => Promise<string>;
+  /** The probe signs in to the application's database; false: to the server alone. */
+  readonly probesDatabase: boolean;
   /** What a log-in attempt's error means; by code and by the server routine, never by its text, which is translated. */
   readonly signIn: readonly {
     readonly code: string;
@@ -35,64 +97,13 @@ export interface SqlDialect {
 
 export interface LoginOptions {
   readonly enabled?: boolean;
-  /** A verifier made by {@link passwordVerifier}. */
+  /** Made by the dialect's `verifier`. */
   readonly verifier?: string;
 }
 
-const quote = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`;
-const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-
-export const postgres: SqlDialect = {
-  quote,
-  literal,
-  placeholder: (position) => `$${position}`,
-  read: {
-    string: (column) => `${column}::text`,
-    number: (column) => `${column}::float8`,
-    boolean: (column) => `${column}::boolean`,
-    strings: (column) => `${column}::text[]`,
-  },
-  statements: {
-    loginState: 'select rolcanlogin as can_login from pg_catalog.pg_roles where rolname = $1',
-    // The type of a backend is hidden from roles that may not read all statistics; only the name is shown to all.
-    sessionCount: 'select count(*)::int as count from pg_catalog.pg_stat_activity where usename = $1',
-    endSessions: `select count(*)::int as count from (select pg_catalog.pg_terminate_backend(pid, 2000)
-      from pg_catalog.pg_stat_activity where usename = $1) ended`,
-    begin: (timeoutMs) => `begin; set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${timeoutMs}`,
-    createLogin: (login, enabled) => `create role ${quote(login)} ${enabled ? 'login' : 'nologin'}`,
-    grantRole: (role, login) => `grant ${quote(role)} to ${quote(login)}`,
-    alterLogin: (login, { enabled, verifier }) => {
-      const state = enabled === undefined ? '' : enabled ? ' login' : ' nologin';
-      return `alter role ${quote(login)} with${state}${verifier === undefined ? '' : ` password ${literal(verifier)}`}`;
-    },
-    renameLogin: (from, to) => `alter role ${quote(from)} rename to ${quote(to)}`,
-    dropLogin: (login) => `drop role if exists ${quote(login)}`,
-  },
-  isReservedLogin: (login) => login.startsWith('pg_') || ['postgres', 'public', 'none'].includes(login),
-  // 63 bytes is where Postgres cuts names off without a word; two people must never share the rest.
-  isPlausibleLogin: (login) => /^[A-Za-z_][\w.@-]*$/.test(login) && Buffer.byteLength(login) <= 63,
-  errors: [
-    { prefix: '08', code: 'UNAVAILABLE' },
-    { prefix: '22', code: 'INVALID' },
-    { prefix: '23', code: 'INVALID' },
-    { prefix: '23505', code: 'ALREADY_EXISTS' },
-    { prefix: '25006', code: 'UNAVAILABLE' },
-    { prefix: '28', code: 'UNAUTHENTICATED' },
-    { prefix: '2BP01', code: 'CONFLICT' },
-    { prefix: '40', code: 'UNAVAILABLE' },
-    { prefix: '42501', code: 'FORBIDDEN' },
-    { prefix: '42710', code: 'ALREADY_EXISTS' },
-    { prefix: '53', code: 'UNAVAILABLE' },
-    { prefix: '55006', code: 'CONFLICT' },
-    { prefix: '55P03', code: 'TIMEOUT' },
-    { prefix: '57', code: 'UNAVAILABLE' },
-    { prefix: '57014', code: 'TIMEOUT' },
-  ],
-  signIn: [
-    { code: '28000', routine: 'InitializeSessionUserId', answer: 'disabled' },
-    { code: '28P01', answer: 'wrong-secret' },
-  ],
-};
+export const place = (position: number): string => `$${position}`;
+export const doubleQuoted = (identifier: string): string => `"${identifier.replaceAll('"', '""')}"`;
+export const quotedText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /** The connector code of a server error code; INVALID for what nobody listed, so that a person looks. */
 export function codeOfState(dialect: SqlDialect, state: string): ConnectorErrorCode {
@@ -100,17 +111,20 @@ export function codeOfState(dialect: SqlDialect, state: string): ConnectorErrorC
   return fitting.sort((left, right) => right.prefix.length - left.prefix.length)[0]?.code ?? 'INVALID';
 }
 
-const iterations = 4096;
+/** A truth value as the drivers hand it over; undefined for anything else, which is then unknown. */
+export function truthOf(value: unknown): boolean | undefined {
+  if (typeof value === 'boolean') {
+    return value;
+  }
+  const text = typeof value === 'bigint' || typeof value === 'number' || typeof value === 'string' ? String(value) : '';
+  return text === '1' ? true : text === '0' ? false : undefined;
+}
 
-/**
- * A SCRAM-SHA-256 verifier: the clear password never travels in a statement, so no server log can show it
- * (role statements take no parameters).
- */
-export async function passwordVerifier(password: string): Promise<string> {
-  const salt = randomBytes(16);
-  const salted = await promisify(pbkdf2)(password.normalize('NFKC'), salt, iterations, 32, 'sha256');
-  const clientKey = createHmac('sha256', salted).update('Client Key').digest();
-  const storedKey = createHash('sha256').update(clientKey).digest('base64');
-  const serverKey = createHmac('sha256', salted).update('Server Key').digest('base64');
-  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
+/** A list as the drivers hand it over: an array, or its JSON. */
+export function listOf(value: unknown): readonly string[] {
+  if (Array.isArray(value)) {
+    return value.map(String);
+  }
+  const parsed: unknown = typeof value === 'string' && value !== '' ? JSON.parse(value) : [];
+  return Array.isArray(parsed) ? parsed.map(String) : [];
 }

@@ -2,7 +2,9 @@ import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationConte
 import { ConnectorError } from '../errors.js';
 import type { Session, SqlContext } from './client.js';
 import type { SqlConfig } from './config.js';
-import { requireAccount, rowByKey } from './rows.js';
+import { place } from './dialect.js';
+import { callProcedure, lockedRow, requireAccount } from './rows.js';
+import { observeRow } from './statements.js';
 
 type Entitlements = NonNullable<SqlConfig['entitlements']>;
 const membersPerPage = 500;
@@ -20,20 +22,23 @@ export async function changeRole(
   requireAccount(ref.objectClass, operation);
   return sql.database.transaction(operation, ctx, async (session) => {
     await requireRole(sql, entitlements, group, session, operation);
-    const row = await rowByKey(sql, session, ref, sql.statements.byKeyLocked);
+    const row = await lockedRow(sql, session, ref, operation);
     if (row === undefined) {
       throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
     }
-    const held = (row['roles'] as string[]).includes(group.name);
+    const held = observeRow(sql.application, sql.config, row).entitlements?.includes(group.name) === true;
     if (held === wanted) {
       return { outcome: 'already-in-state', ref, changed: [] };
     }
-    const { table, account, role } = names(sql, entitlements);
-    const [one, two] = [sql.dialect.placeholder(1), sql.dialect.placeholder(2)];
-    const text = wanted
-      ? `insert into ${table} (${account}, ${role}) values (${one}, ${two}) on conflict do nothing`
-      : `delete from ${table} where ${account} = ${one} and ${role} = ${two}`;
-    await session.write(text, [ref.nativeId, group.name]);
+    const given = { login: String(row['login']), nativeId: ref.nativeId, role: group.name };
+    if (!(await callProcedure(sql, session, operation, given, ctx))) {
+      const { table, account, role } = names(sql, entitlements);
+      // The row is locked, and every change of its roles locks it first: there is nothing to collide with.
+      const text = wanted
+        ? `insert into ${table} (${account}, ${role}) values (${place(1)}, ${place(2)})`
+        : `delete from ${table} where ${account} = ${place(1)} and ${role} = ${place(2)}`;
+      await session.write(text, [ref.nativeId, group.name]);
+    }
     const change = { attribute: 'entitlements', op: wanted ? 'add' : 'remove', value: [group.name] } as const;
     return { outcome: 'applied', ref, changed: [change] };
   });
@@ -51,8 +56,8 @@ async function requireRole(
     return;
   }
   const q = sql.dialect.quote;
-  const from = `${q(catalog.table.schema)}.${q(catalog.table.name)}`;
-  const text = `select 1 as known from ${from} where ${q(catalog.role)} = ${sql.dialect.placeholder(1)}`;
+  const from = sql.statements.qualified(catalog.table);
+  const text = `select 1 as known from ${from} where ${q(catalog.role)} = ${place(1)}`;
   if ((await session.read(text, [group.name])).length === 0) {
     throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute: 'entitlement' });
   }
@@ -67,14 +72,13 @@ export async function listMembers(
   ctx: OperationContext,
 ): Promise<Page<AccountRef>> {
   const { table, account, role } = names(sql, entitlements);
-  const p = sql.dialect.placeholder;
   const rows = await sql.database.reading('listMembers', ctx, async (session) => {
     await requireRole(sql, entitlements, group, session, 'listMembers');
-    const after = cursor === undefined ? '' : ` and ${account} > ${p(3)}`;
+    const after = cursor === undefined ? '' : ` and ${account} > ${place(2)}`;
     const text =
-      `select ${account}::text as native_id from ${table} where ${role} = ${p(1)}${after}` +
-      ` order by ${account} limit ${p(2)}`;
-    return session.read(text, [group.name, membersPerPage + 1, ...(cursor === undefined ? [] : [cursor])]);
+      `select ${sql.dialect.read.string(account)} as native_id from ${table} where ${role} = ${place(1)}${after}` +
+      ` order by ${account} ${sql.dialect.limit(membersPerPage + 1)}`;
+    return session.read(text, [group.name, ...(cursor === undefined ? [] : [cursor])]);
   });
   const items = rows.slice(0, membersPerPage).map((row) => ({
     application: sql.application,
@@ -100,7 +104,7 @@ export async function rolesOf(
 function names(sql: SqlContext, entitlements: Entitlements): { table: string; account: string; role: string } {
   const q = sql.dialect.quote;
   return {
-    table: `${q(entitlements.table.schema)}.${q(entitlements.table.name)}`,
+    table: sql.statements.qualified(entitlements.table),
     account: q(entitlements.account),
     role: q(entitlements.role),
   };

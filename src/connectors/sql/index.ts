@@ -7,52 +7,60 @@ import type {
   Finding,
   Health,
   OperationContext,
-  TargetSchema,
 } from '../connector.js';
 import { isConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
 import { parseConfig } from '../registry.js';
 import { Secret } from '../secret.js';
-import {
-  createAccount,
-  findAccounts,
-  getAccount,
-  listAccounts,
-  setEnabled,
-  setVerifier,
-  updateAccount,
-} from './accounts.js';
+import { setEnabled, setVerifier, updateAccount } from './accounts.js';
 import type { SqlContext } from './client.js';
 import { SqlDatabase } from './client.js';
 import type { SqlConfig } from './config.js';
 import { sqlConfigSchema } from './config.js';
-import { passwordVerifier, postgres } from './dialect.js';
+import { createAccount } from './create.js';
+import { dialects } from './dialects/index.js';
+import type { SqlDrivers } from './driver.js';
+import { drivers as shippedDrivers } from './drivers/index.js';
 import { changeRole, listMembers } from './entitlements.js';
 import { archiveAccount, deleteAccount } from './removal.js';
+import { findAccounts, getAccount, listAccounts } from './reads.js';
+import { readSchema, schemaFindings } from './schema.js';
+import type { Logins } from './sign-in.js';
 import { listSessions, probeSignIn, revokeSessions } from './sign-in.js';
 import { buildStatements } from './statements.js';
+import { targetOf } from './target.js';
 import { verify } from './verify.js';
 
 export const sqlDescriptor: ConnectorDescriptor = {
   kind: 'sql',
   version: '1',
-  title: 'SQL database (Postgres)',
+  title: 'SQL database (Postgres, MariaDB; MySQL, SQL Server and Oracle unproven)',
   configSchema: z.toJSONSchema(sqlConfigSchema, { io: 'input' }),
 };
 
-/** The connector for applications that keep their accounts in a database; see docs/connectors.md. */
-export const sqlFactory: ConnectorFactory = {
-  kind: 'sql',
-  descriptor: sqlDescriptor,
-  configSchema: sqlConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(sqlConfigSchema, application, rawConfig);
-    const url = deps.secrets(config.url).reveal();
-    const statements = buildStatements(application, config, postgres);
-    const database = new SqlDatabase(url, config, postgres);
-    return createSqlConnector({ application, config, dialect: postgres, url, database, statements });
-  },
-};
+/** The connector for applications that keep their accounts in a database, with these drivers; see docs/connectors/sql.md. */
+export function createSqlFactory(drivers: SqlDrivers): ConnectorFactory {
+  return {
+    kind: 'sql',
+    descriptor: sqlDescriptor,
+    configSchema: sqlConfigSchema,
+    create: (application, rawConfig, deps) => {
+      const config = parseConfig(sqlConfigSchema, application, rawConfig);
+      const dialect = dialects[config.dialect];
+      const driver = drivers[config.dialect];
+      const statements = buildStatements(application, config, dialect);
+      const target = targetOf(application, config, deps.secrets);
+      const logins =
+        config.logins === undefined || dialect.logins === undefined
+          ? undefined
+          : { dialect: dialect.logins, settings: config.logins };
+      const database = new SqlDatabase(target, config, dialect, driver);
+      return createSqlConnector({ application, config, dialect, logins, target, driver, database, statements });
+    },
+  };
+}
+
+export const sqlFactory: ConnectorFactory = createSqlFactory(shippedDrivers);
 
 /** What a configuration makes possible: data only, no request. */
 export function sqlCapabilities(config: SqlConfig): Capabilities {
@@ -84,11 +92,11 @@ export function sqlCapabilities(config: SqlConfig): Capabilities {
 }
 
 function createSqlConnector(sql: SqlContext): Connector {
-  const { config, database } = sql;
+  const { config, database, logins } = sql;
   return {
     descriptor: sqlDescriptor,
     capabilities: () => sqlCapabilities(config),
-    schema: () => Promise.resolve(schemaOf(config)),
+    schema: (ctx) => readSchema(sql, ctx),
     health: (ctx) => health(sql, ctx),
     validate: (ctx) => validate(sql, ctx),
     close: () => database.close(),
@@ -103,7 +111,7 @@ function createSqlConnector(sql: SqlContext): Connector {
     verify: (expected, ctx) => verify(sql, expected, ctx),
     ...archiveOperation(sql),
     ...entitlementOperations(sql),
-    ...(config.logins === undefined ? {} : loginOperations(sql)),
+    ...(logins === undefined ? {} : loginOperations(sql, logins)),
   };
 }
 
@@ -123,33 +131,33 @@ function entitlementOperations(sql: SqlContext): Partial<Connector> {
       };
 }
 
-function loginOperations(sql: SqlContext): Partial<Connector> {
+function loginOperations(sql: SqlContext, logins: Logins): Partial<Connector> {
   return {
     seal: async (ref, secret, ctx) => {
-      const verifier = await passwordVerifier(secret.reveal());
+      const verifier = await logins.dialect.verifier(secret.reveal());
       return { ...(await setEnabled(sql, ref, false, 'seal', ctx, verifier)), atomic: true };
     },
-    listSessions: (ref, ctx) => listSessions(sql, ref, ctx),
-    revokeSessions: (ref, ctx) => revokeSessions(sql, ref, ctx),
+    listSessions: (ref, ctx) => listSessions(sql, logins, ref, ctx),
+    revokeSessions: (ref, ctx) => revokeSessions(sql, logins, ref, ctx),
     setSecret: async (ref, secret, ctx) =>
-      setVerifier(sql, ref, await passwordVerifier(secret.reveal()), 'setSecret', ctx),
+      setVerifier(sql, ref, await logins.dialect.verifier(secret.reveal()), 'setSecret', ctx),
     resetCredentials: async (ref, sink, ctx) => {
       const secret = Secret.random();
-      const verifier = await passwordVerifier(secret.reveal());
+      const verifier = await logins.dialect.verifier(secret.reveal());
       let secretReference = '';
       const result = await setVerifier(sql, ref, verifier, 'resetCredentials', ctx, async () => {
         secretReference = (await sink.put(secret)).reference;
       });
       return { ...result, secretReference };
     },
-    probeSignIn: (login, secret, ctx) => probeSignIn(sql, login, secret, ctx),
+    probeSignIn: (login, secret, ctx) => probeSignIn(sql, logins, login, secret, ctx),
   };
 }
 
 async function health(sql: SqlContext, ctx: OperationContext): Promise<Health> {
   const started = performance.now();
   try {
-    await sql.database.reading('health', ctx, (session) => session.read('select 1 as one'));
+    await sql.database.reading('health', ctx, (session) => session.read(sql.dialect.ping));
     return { ok: true, latencyMs: performance.now() - started };
   } catch (error) {
     const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
@@ -159,29 +167,20 @@ async function health(sql: SqlContext, ctx: OperationContext): Promise<Health> {
 
 async function validate(sql: SqlContext, ctx: OperationContext): Promise<readonly Finding[]> {
   try {
-    await sql.database.reading('validate', ctx, (session) => session.read(sql.statements.firstPage, [1]));
+    await sql.database.reading('validate', ctx, (session) => session.read(sql.statements.firstPage(1)));
   } catch (error) {
     const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return [{ severity: 'error', code, message: 'the configured tables and columns cannot be read' }];
+    const missing = isConnectorError(error) ? /^npm-install-(\w+)$/.exec(error.targetCode ?? '')?.[1] : undefined;
+    const message =
+      missing === undefined
+        ? 'the configured tables and columns cannot be read'
+        : `the driver is not installed: npm install ${missing}`;
+    return [{ severity: 'error', code, message }];
   }
-  return sql.config.logins === undefined
-    ? [
-        {
-          severity: 'warning',
-          code: 'no-sign-in',
-          message: 'no log-ins are configured: cuts are proven by reading only',
-        },
-      ]
-    : [];
-}
-
-function schemaOf(config: SqlConfig): TargetSchema {
-  const attributes = Object.entries(config.attributes).map(([name, { type, required, writable }]) => ({
-    name,
-    type,
-    required,
-    writable,
-  }));
-  const login = { name: 'login', type: 'string', required: true, writable: true } as const;
-  return { objectClasses: [{ name: 'account', attributes: [login, ...attributes] }] };
+  const findings = [...(await schemaFindings(sql, ctx).catch(() => []))];
+  if (sql.config.logins === undefined) {
+    const message = 'no log-ins are configured: cuts are proven by reading only';
+    findings.push({ severity: 'warning', code: 'no-sign-in', message });
+  }
+  return findings;
 }

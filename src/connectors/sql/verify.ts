@@ -1,6 +1,7 @@
 import type { ExpectedState, OperationContext, Verification } from '../connector.js';
 import { compareState } from '../shared/compare.js';
 import type { SqlContext } from './client.js';
+import { truthOf } from './dialect.js';
 import { rolesOf } from './entitlements.js';
 import { requireAccount, rowByKey } from './rows.js';
 import { observeRow } from './statements.js';
@@ -20,7 +21,8 @@ export async function verify(sql: SqlContext, expected: ExpectedState, ctx: Oper
     const entitlements = await rolesOf(sql, session, expected.ref.nativeId);
     const seen = { ...observeRow(sql.application, sql.config, row), entitlements };
     const result = compareState(expected, seen, road);
-    const halves = sql.config.logins === undefined ? {} : { flag: row['flag'], canLogin: row['can_login'] };
+    const halves =
+      sql.config.logins === undefined ? {} : { flag: truthOf(row['flag']), canLogin: truthOf(row['can_login']) };
     if (expected.status === undefined || !expected.exists || seen.status !== 'unknown') {
       return { ...result, seen: { ...result.seen, ...halves } };
     }
