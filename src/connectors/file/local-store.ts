@@ -20,14 +20,14 @@ export function localStore(folder: string): FileStore {
         return readFile(at(name));
       }).catch(absent),
     createExclusive: (name, bytes, signal) =>
-      io(signal, () => writeOnce(at(name), bytes)).then(
+      io(signal, () => writeOnce(at(name), bytes, false)).then(
         () => true,
         (error: unknown) => {
           if (error instanceof StoreFailure && error.targetCode === 'EEXIST') return false;
           throw error;
         },
       ),
-    write: (name, bytes, signal) => io(signal, () => writeOnce(at(name), bytes)),
+    write: (name, bytes, signal) => io(signal, () => writeOnce(at(name), bytes, true)),
     replace: (from, to, signal) =>
       io(signal, async () => {
         await rename(at(from), at(to));
@@ -41,11 +41,11 @@ export function localStore(folder: string): FileStore {
   };
 }
 
-async function writeOnce(path: string, bytes: Buffer): Promise<void> {
+async function writeOnce(path: string, bytes: Buffer, toDisk: boolean): Promise<void> {
   const handle = await open(path, 'wx', 0o640);
   try {
     await handle.writeFile(bytes);
-    await handle.sync();
+    if (toDisk) await handle.sync();
   } finally {
     await handle.close();
   }

@@ -89,11 +89,13 @@ function connect(settings: SftpSettings, lost: () => void): Promise<Session> {
       lost();
       fail(new Error('closed'));
     });
-    client.on('ready', () =>
+    client.on('ready', () => {
+      // Every step is one small request and its answer: none shall wait for company.
+      client.setNoDelay(true);
       client.sftp((error, sftp) =>
         error === undefined ? resolve({ client, sftp }) : reject(new StoreFailure('FORBIDDEN', 'no-sftp')),
-      ),
-    );
+      );
+    });
     try {
       client.connect({
         ...credentials(settings),

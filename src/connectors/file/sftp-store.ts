@@ -29,7 +29,7 @@ export function sftpStore(settings: SftpSettings, folder: string, road = 'sftp:s
     read: (name, maxBytes, signal) =>
       connection.use(signal, (sftp) => readWhole(sftp, at(name), maxBytes)).catch(absent),
     createExclusive: (name, bytes, signal) => createExclusive(connection, at(name), bytes, signal),
-    write: (name, bytes, signal) => connection.use(signal, (sftp) => writeWhole(sftp, at(name), bytes)),
+    write: (name, bytes, signal) => connection.use(signal, (sftp) => writeWhole(sftp, at(name), bytes, true)),
     replace: (from, to, signal) =>
       // Plain SFTP rename must not overwrite; only this extension is one step (PROTOCOL of OpenSSH, section 4.3).
       call<unknown>(signal, (sftp, done) =>
@@ -72,7 +72,7 @@ async function readWhole(sftp: SFTPWrapper, path: string, maxBytes: number): Pro
   return answer<Buffer>((done) => sftp.readFile(path, done));
 }
 
-async function writeWhole(sftp: SFTPWrapper, path: string, bytes: Buffer): Promise<void> {
+async function writeWhole(sftp: SFTPWrapper, path: string, bytes: Buffer, toDisk: boolean): Promise<void> {
   const handle = await answer<Buffer>((done) => sftp.open(path, 'wx', 0o640, done));
   try {
     const step = 32_000;
@@ -82,7 +82,7 @@ async function writeWhole(sftp: SFTPWrapper, path: string, bytes: Buffer): Promi
         sftp.write(handle, bytes, from, length, from, done as (error?: Error | null) => void),
       );
     }
-    await answer<unknown>((done) => sftp.ext_openssh_fsync(handle, done)).catch(unlessUnsupported);
+    if (toDisk) await answer<unknown>((done) => sftp.ext_openssh_fsync(handle, done)).catch(unlessUnsupported);
   } finally {
     await answer<unknown>((done) => sftp.close(handle, done as (error?: Error | null) => void));
   }
@@ -96,7 +96,7 @@ async function createExclusive(
 ): Promise<boolean> {
   return connection.use(signal, async (sftp) => {
     try {
-      await writeWhole(sftp, path, bytes);
+      await writeWhole(sftp, path, bytes, false);
       return true;
     } catch (error) {
       // OpenSSH says FAILURE for "exists already", as for much else: looking tells.
