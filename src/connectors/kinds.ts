@@ -1,4 +1,5 @@
 import { activeDirectoryFactory } from './active-directory/index.js';
+import { fileFactory } from './file/index.js';
 import { identityProviderFactory } from './identity-provider/index.js';
 import { ldapFactory } from './ldap/index.js';
 import { manualFactory } from './manual/index.js';
@@ -13,6 +14,7 @@ import { createRegistry } from './registry.js';
 export function createShippedRegistry(): ConnectorRegistry {
   return createRegistry([
     activeDirectoryFactory,
+    fileFactory,
     identityProviderFactory,
     ldapFactory,
     manualFactory,

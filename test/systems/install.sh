@@ -5,6 +5,7 @@ set -euo pipefail
 
 packages=(
   openssl slapd ldap-utils
+  openssh-server openssh-client
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools
   mariadb-server mariadb-client
 )

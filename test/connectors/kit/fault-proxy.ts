@@ -16,10 +16,14 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
-/** A TCP proxy before a real target. `isWrite` says which bytes of a client are the write whose answer may be lost. */
+/**
+ * A TCP proxy before a real target. `isWrite` says which bytes of a client are the write whose answer may be lost; where
+ * bytes say nothing (SSH), `isApplied` says, when the target answers, that the write has happened.
+ */
 export async function startFaultProxy(
   target: { host: string; port: number },
   isWrite: (bytes: Buffer) => boolean,
+  isApplied: () => boolean = () => false,
 ): Promise<FaultProxy> {
   let mode: FaultMode = 'pass';
   const sockets = new Set<Socket>();
@@ -43,7 +47,7 @@ export async function startFaultProxy(
       }
     });
     upstream.on('data', (bytes: Buffer) => {
-      if (mode === 'lose-answer' && written) {
+      if (mode === 'lose-answer' && (written || isApplied())) {
         client.resetAndDestroy();
       } else if (mode !== 'hang') {
         client.write(bytes);
