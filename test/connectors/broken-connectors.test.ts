@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Connector, MutationResult } from '../../src/connectors/connector.js';
+import { ConnectorError, isConnectorError } from '../../src/connectors/errors.js';
+import type { ConnectorErrorDetails } from '../../src/connectors/errors.js';
 import type { ConformanceGroupName } from './conformance.js';
 import { conformanceGroups, describeConformance } from './conformance.js';
 import type { MemoryTarget } from './memory-connector.js';
@@ -10,13 +12,23 @@ describeConformance('the honest connector in memory', () => Promise.resolve(memo
 interface Breakage {
   readonly group: ConformanceGroupName;
   readonly how: string;
-  readonly breakIt: (honest: Connector, target: MemoryTarget) => Connector;
+  readonly breakIt?: (honest: Connector, target: MemoryTarget) => Connector;
+  /** Breaks what is made of a fault on the way. */
+  readonly misread?: (honest: Connector) => Connector;
   /** A word of the problem that must be found. */
   readonly finds: RegExp;
 }
 
 const applied = (honest: Promise<MutationResult>): Promise<MutationResult> =>
   honest.then((result) => ({ ...result, outcome: 'applied' }));
+
+/** A create whose error is reported with other details. */
+const misreading =
+  (create: NonNullable<Connector['create']>, details: Partial<ConnectorErrorDetails>): typeof create =>
+  (spec, ctx) =>
+    create(spec, ctx).catch((error: unknown) => {
+      throw isConnectorError(error) ? new ConnectorError({ ...error, ...details }) : error;
+    });
 
 /** Each group must catch what it is for. Optional methods are there: the honest connector has them all. */
 const breakages: readonly Breakage[] = [
@@ -304,6 +316,50 @@ const breakages: readonly Breakage[] = [
     finds: /after the create again: 2/,
   },
   {
+    group: 'errors',
+    how: 'says that a write was not sent, although its answer was lost',
+    misread: (honest) => ({ ...honest, create: misreading(honest.create!, { code: 'UNAVAILABLE', sent: false }) }),
+    finds: /met by reset-after: UNAVAILABLE[^]*met by garbage says that it was not sent/,
+  },
+  {
+    group: 'errors',
+    how: 'loses the delay that the target asked for',
+    misread: (honest) => ({ ...honest, create: misreading(honest.create!, { retryAfterMs: undefined }) }),
+    finds: /retryAfterMs of a create met by too-many-date: undefined/,
+  },
+  {
+    group: 'errors',
+    how: 'takes an answer that is none for a missing account',
+    misread: (honest) => ({ ...honest, get: (ref, ctx) => honest.get(ref, ctx).catch(() => undefined) }),
+    finds: /a read answered by error-in-200: succeeded/,
+  },
+  {
+    group: 'errors',
+    how: 'takes a login page for a success',
+    misread: (honest) => ({
+      ...honest,
+      create: (spec, ctx) =>
+        honest.create!(spec, ctx).catch(() => ({
+          outcome: 'applied',
+          ref: { application: 'x', objectClass: 'account', nativeId: '1' },
+          changed: [],
+        })),
+    }),
+    finds: /a create met by login-page: succeeded/,
+  },
+  {
+    group: 'errors',
+    how: 'tells the login when a gateway fails',
+    misread: (honest) => ({
+      ...honest,
+      create: (spec, ctx) =>
+        honest.create!(spec, ctx).catch((error: unknown) => {
+          throw Object.assign(error as Error, { message: `cannot create ${spec.login}` });
+        }),
+    }),
+    finds: /the error of gateway-after holds the login/,
+  },
+  {
     group: 'cancel',
     how: 'ignores the signal',
     breakIt: (honest) => {
@@ -361,8 +417,8 @@ const breakages: readonly Breakage[] = [
 ];
 
 describe('each group of the kit fails a connector that breaks its promise', () => {
-  it.each(breakages)('$group: $how', async ({ group, breakIt, finds }) => {
-    const { problems } = await conformanceGroups[group](memoryHarness(breakIt));
+  it.each(breakages)('$group: $how', async ({ group, breakIt, misread, finds }) => {
+    const { problems } = await conformanceGroups[group](memoryHarness(breakIt, misread));
     expect(problems.join('\n')).toMatch(finds);
   });
 

@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import type { Connector, OperationContext } from '../../src/connectors/connector.js';
+import type { Connector, ConnectorOperation, OperationContext } from '../../src/connectors/connector.js';
 import { connectorOperations } from '../../src/connectors/connector.js';
 import { ConnectorError } from '../../src/connectors/errors.js';
 import type { ConnectorErrorCode } from '../../src/connectors/errors.js';
 import { untilOver } from './fault-injecting-connector.js';
+import { parseRetryAfter } from '../../src/connectors/shared/http/retry-after.js';
 import type { FaultMode } from './kit/fault-proxy.js';
 import type { Harness } from './kit/harness.js';
+import { httpFaults } from './kit/http-fault-proxy.js';
+import type { HttpFault } from './kit/http-fault-proxy.js';
 import { createMemoryConnector, memoryCapabilities, memoryFactory, MemoryTarget } from './memory-connector.js';
 
 /** The kit's view of a target in memory. `breakIt` may spoil the connector; the oracle looks at the target itself. */
 export function memoryHarness(
   breakIt: (connector: Connector, target: MemoryTarget) => Connector = (honest) => honest,
+  /** Spoils what the connector makes of a fault on the way, outside of the faults. */
+  misread: (connector: Connector) => Connector = (honest) => honest,
 ): Harness {
   const target = new MemoryTarget();
   const make = (): Connector => breakIt(createMemoryConnector(target), target);
@@ -66,7 +71,14 @@ export function memoryHarness(
     },
     unreachable: () => failing(make(), 'UNAVAILABLE'),
     wrongCredential: () => failing(make(), 'UNAUTHENTICATED'),
-    throughProxy: () => Promise.resolve(flaky(make())),
+    throughProxy: () => {
+      const proxied = flaky(make());
+      return Promise.resolve({ ...proxied, connector: misread(proxied.connector) });
+    },
+    throughHttpProxy: () => {
+      const proxied = httpFlaky(make());
+      return Promise.resolve({ ...proxied, connector: misread(proxied.connector) });
+    },
     peekBeyond: (ref) => {
       const { credentials, privileges, owned, forwarding } = target.accounts.get(ref.nativeId)!;
       return Promise.resolve({ credentials: credentials.size, privileges, owned, forwarding });
@@ -105,25 +117,61 @@ const reads = [
   'readForwarding',
 ];
 
-/** Fails like a connection would; what it does to the answer is decided when the answer comes. */
-function flaky(inner: Connector): { connector: Connector; fail(mode: FaultMode): void; close(): Promise<void> } {
-  let mode: FaultMode = 'pass';
+/** Every operation of a connector, run by `run`. */
+function wrapAll(
+  inner: Connector,
+  run: (operation: ConnectorOperation, ctx: OperationContext, call: () => Promise<unknown>) => Promise<unknown>,
+): Connector {
   const wrapped = Object.fromEntries(
     connectorOperations.map((operation) => [
       operation,
-      async (...args: unknown[]) => {
-        const ctx = args.at(-1) as OperationContext;
-        const error = (code: ConnectorErrorCode, sent: boolean) => new ConnectorError({ code, operation, sent });
-        if (mode === 'refuse') throw error('UNAVAILABLE', false);
-        if (mode === 'hang') {
-          await untilOver(ctx);
-          throw error('TIMEOUT', false);
-        }
-        const result = await (inner[operation] as (...given: unknown[]) => Promise<unknown>)(...args);
-        if (mode === 'lose-answer' && !reads.includes(operation)) throw error('AMBIGUOUS', true);
-        return result;
-      },
+      (...args: unknown[]) =>
+        run(operation, args.at(-1) as OperationContext, () =>
+          (inner[operation] as (...given: unknown[]) => Promise<unknown>)(...args),
+        ),
     ]),
   ) as unknown as Connector;
-  return { connector: { ...inner, ...wrapped }, fail: (next) => void (mode = next), close: () => Promise.resolve() };
+  return { ...inner, ...wrapped };
+}
+
+/** Fails like a connection would; what it does to the answer is decided when the answer comes. */
+function flaky(inner: Connector): { connector: Connector; fail(mode: FaultMode): void; close(): Promise<void> } {
+  let mode: FaultMode = 'pass';
+  const connector = wrapAll(inner, async (operation, ctx, call) => {
+    const error = (code: ConnectorErrorCode, sent: boolean) => new ConnectorError({ code, operation, sent });
+    if (mode === 'refuse') throw error('UNAVAILABLE', false);
+    if (mode === 'hang') {
+      await untilOver(ctx);
+      throw error('TIMEOUT', false);
+    }
+    const isWrite = !reads.includes(operation);
+    if (mode === 'reset-before' && isWrite) throw error('AMBIGUOUS', true);
+    const result = await call();
+    if (!isWrite) return result;
+    if (mode === 'half-open') await untilOver(ctx);
+    if (['lose-answer', 'reset-after', 'half-open', 'garbage'].includes(mode)) throw error('AMBIGUOUS', true);
+    return result;
+  });
+  return { connector, fail: (next) => void (mode = next), close: () => Promise.resolve() };
+}
+
+/** Fails like a target spoken to by HTTP would, as an honest connector reports it. */
+function httpFlaky(inner: Connector): Awaited<ReturnType<NonNullable<Harness['throughHttpProxy']>>> {
+  let fault: HttpFault | 'pass' = 'pass';
+  let whom: 'writes' | 'all' = 'writes';
+  const connector = wrapAll(inner, async (operation, _ctx, call) => {
+    const isWrite = !reads.includes(operation);
+    if (fault === 'pass' || (whom === 'writes' && !isWrite)) return call();
+    const { when, reply } = httpFaults[fault];
+    const { status, headers } = reply({ status: 200, headers: {}, body: '' });
+    if (when === 'after') await call();
+    const refused = status === 429 ? 'RATE_LIMITED' : status === 503 || status === 302 ? 'UNAVAILABLE' : undefined;
+    const code = refused ?? (isWrite ? 'AMBIGUOUS' : 'UNAVAILABLE');
+    throw new ConnectorError({ code, operation, sent: isWrite, retryAfterMs: parseRetryAfter(headers['retry-after']) });
+  });
+  return {
+    connector,
+    fail: (next, of = 'writes') => void ([fault, whom] = [next, of]),
+    close: () => Promise.resolve(),
+  };
 }

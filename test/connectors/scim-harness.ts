@@ -6,6 +6,7 @@ import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
 import type { Harness, Peeked } from './kit/harness.js';
+import { startHttpFaultProxy } from './kit/http-fault-proxy.js';
 
 type Json = Record<string, unknown>;
 
@@ -125,6 +126,19 @@ export async function scimHarness(server: ScimServerUnderTest): Promise<Harness>
         close: async () => {
           await proxy.close();
           await proxied.close();
+        },
+      };
+    },
+    throughHttpProxy: async () => {
+      const target = new URL(server.baseUrl);
+      const proxy = await startHttpFaultProxy(target.origin);
+      const proxied = scimConnector(server, { baseUrl: `${proxy.origin}${target.pathname}` });
+      return {
+        connector: proxied,
+        fail: proxy.fail,
+        close: async () => {
+          await proxied.close();
+          await proxy.close();
         },
       };
     },

@@ -2,11 +2,32 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * pass: forwards. refuse: closes connections before a byte is read. hang: takes everything, forwards and answers
- * nothing. lose-answer: forwards, and when the target has answered a write it cuts the connection instead of passing
- * the answer on.
+ * What the wire does. `reset-before`, `reset-after`, `half-open` and `garbage` wait for the write; everything before it passes.
+ *
+ * | mode           | the target hears of the write | the client                                         |
+ * | -------------- | ----------------------------- | -------------------------------------------------- |
+ * | `pass`         | yes                           | gets the answer                                    |
+ * | `refuse`       | no                            | is reset before a byte is read                     |
+ * | `hang`         | no                            | gets nothing; its connection stays open            |
+ * | `lose-answer`  | yes                           | is reset when the target has answered              |
+ * | `reset-before` | no                            | is reset in the middle of its write                |
+ * | `reset-after`  | yes                           | is reset as soon as its write has been passed on   |
+ * | `slow`         | yes                           | gets the answer in small pieces, late              |
+ * | `half-open`    | yes                           | gets nothing, as when the other side's machine died |
+ * | `garbage`      | yes                           | gets bytes that are no answer, then the end        |
  */
-export type FaultMode = 'pass' | 'refuse' | 'hang' | 'lose-answer';
+export const faultModes = [
+  'pass',
+  'refuse',
+  'hang',
+  'lose-answer',
+  'reset-before',
+  'reset-after',
+  'slow',
+  'half-open',
+  'garbage',
+] as const;
+export type FaultMode = (typeof faultModes)[number];
 
 export interface FaultProxy {
   readonly port: number;
@@ -16,9 +37,13 @@ export interface FaultProxy {
   close(): Promise<void>;
 }
 
+const SLOW_PIECES = 4;
+const SLOW_PAUSE_MS = 15;
+const GARBAGE = Buffer.from(Array.from({ length: 64 }, (_, index) => (index * 37 + 201) % 256));
+
 /**
- * A TCP proxy before a real target. `isWrite` says which bytes of a client are the write whose answer may be lost; where
- * bytes say nothing (SSH), `isApplied` says, when the target answers, that the write has happened.
+ * A TCP proxy before a real target. `isWrite` says which bytes of a client are the write that the modes wait for; where bytes say nothing (SSH), `isApplied` says,
+ * when the target answers, that the write has happened.
  */
 export async function startFaultProxy(
   target: { host: string; port: number },
@@ -35,24 +60,7 @@ export async function startFaultProxy(
       client.resetAndDestroy();
       return;
     }
-    const upstream = connect(target.port, target.host);
-    upstream.on('error', () => client.destroy());
-    upstream.on('close', () => client.destroy());
-    client.on('close', () => upstream.destroy());
-    let written = false;
-    client.on('data', (bytes: Buffer) => {
-      written = written || isWrite(bytes);
-      if (mode !== 'hang') {
-        upstream.write(bytes);
-      }
-    });
-    upstream.on('data', (bytes: Buffer) => {
-      if (mode === 'lose-answer' && (written || isApplied())) {
-        client.resetAndDestroy();
-      } else if (mode !== 'hang') {
-        client.write(bytes);
-      }
-    });
+    forward(client, connect(target.port, target.host), () => mode, { isWrite, isApplied });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -69,4 +77,74 @@ export async function startFaultProxy(
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+function forward(
+  client: Socket,
+  upstream: Socket,
+  mode: () => FaultMode,
+  { isWrite, isApplied }: { isWrite(bytes: Buffer): boolean; isApplied(): boolean },
+): void {
+  let written = false;
+  /** The client was cut; the target may still finish what it heard. */
+  let abandoned = false;
+  let slowly = Promise.resolve();
+  upstream.on('error', () => client.destroy());
+  upstream.on('close', () => client.destroy());
+  client.on('close', () => {
+    if (!abandoned) upstream.destroy();
+  });
+  client.on('data', (bytes: Buffer) => {
+    written ||= isWrite(bytes);
+    if (mode() === 'hang') {
+      return;
+    }
+    if (mode() === 'reset-before' && written) {
+      upstream.destroy();
+      client.resetAndDestroy();
+      return;
+    }
+    const cuts = mode() === 'reset-after' && written;
+    abandoned ||= cuts;
+    upstream.write(bytes, () => {
+      if (cuts) client.resetAndDestroy();
+    });
+  });
+  upstream.on('data', (bytes: Buffer) => {
+    if (abandoned) {
+      upstream.end();
+      return;
+    }
+    switch (mode()) {
+      case 'hang':
+        return;
+      case 'half-open':
+        if (!written) client.write(bytes);
+        return;
+      case 'lose-answer':
+        if (written || isApplied()) client.resetAndDestroy();
+        else client.write(bytes);
+        return;
+      case 'garbage':
+        if (written) client.end(GARBAGE);
+        else client.write(bytes);
+        return;
+      case 'slow':
+        slowly = slowly.then(() => inPieces(client, bytes));
+        return;
+      case 'pass':
+      case 'refuse':
+      case 'reset-before':
+      case 'reset-after':
+        client.write(bytes);
+    }
+  });
+}
+
+async function inPieces(client: Socket, bytes: Buffer): Promise<void> {
+  const size = Math.max(1, Math.ceil(bytes.length / SLOW_PIECES));
+  for (let at = 0; at < bytes.length && !client.destroyed; at += size) {
+    await new Promise((resolve) => setTimeout(resolve, SLOW_PAUSE_MS));
+    client.write(bytes.subarray(at, at + size));
+  }
 }

@@ -4,6 +4,7 @@ import { isConnectorError } from '../../../src/connectors/errors.js';
 import { Secret } from '../../../src/connectors/secret.js';
 import { can, group, newContext } from './checks.js';
 import { absent } from './groups-write.js';
+import { httpFaultChecks, tcpFaults } from './wire-faults.js';
 
 /** Faults on the way are classified by whether a write was sent, and a lost answer never makes a second account. */
 export const errorsGroup = group(async (harness, checks) => {
@@ -36,8 +37,19 @@ export const errorsGroup = group(async (harness, checks) => {
     const again = await connector.create!(lost, newContext({ idempotencyKey: context.idempotencyKey }));
     checks.equal(again.outcome, harness.createsInSteps === true ? 'applied' : 'already-in-state', 'the create again');
     checks.equal(await harness.countByLogin(lost.login), 1, 'accounts after the create again');
+    await tcpFaults(harness, connector, fail, checks);
   } finally {
     await close();
+  }
+  if (harness.throughHttpProxy === undefined) {
+    checks.skip('no HTTP proxy');
+    return;
+  }
+  const proxied = await harness.throughHttpProxy();
+  try {
+    await httpFaultChecks(harness, proxied, checks);
+  } finally {
+    await proxied.close();
   }
 });
 

@@ -10,6 +10,7 @@ import type {
 import type { ConnectorFactory } from '../../../src/connectors/registry.js';
 import type { Secret } from '../../../src/connectors/secret.js';
 import type { FaultMode } from './fault-proxy.js';
+import type { HttpFault } from './http-fault-proxy.js';
 
 /** What an oracle sees at the target itself, by another road than the connector. */
 export interface Peeked {
@@ -73,6 +74,12 @@ export interface Harness {
   wrongCredential?(): Connector;
   /** A connector whose connections go through a proxy that fails as asked. */
   throughProxy?(): Promise<{ connector: Connector; fail(mode: FaultMode): void; close(): Promise<void> }>;
+  /** The same through an HTTP proxy, for targets spoken to by HTTP: `writes` fails only what may change something. */
+  throughHttpProxy?(): Promise<{
+    connector: Connector;
+    fail(fault: HttpFault | 'pass', whom?: 'writes' | 'all'): void;
+    close(): Promise<void>;
+  }>;
   /** A person's own session. */
   openSession?(login: string, secret: Secret): Promise<{ isOpen(): Promise<boolean>; close(): Promise<void> }>;
   stop(): Promise<void>;
