@@ -110,7 +110,10 @@ export async function createTestNamespace(attributes: SearchAttributes = {}): Pr
 }
 
 /** Does the work in the first worker that asks and gives all others its result, or its failure. */
-export async function once<Result extends object>(name: string, work: (folder: string) => Promise<Result>): Promise<Result> {
+export async function once<Result extends object>(
+  name: string,
+  work: (folder: string) => Promise<Result>,
+): Promise<Result> {
   const folder = runFolder();
   const file = join(folder, `${name}.json`);
   if (!existsSync(file) && isFirst(join(folder, `${name}.lock`))) {
