@@ -62,7 +62,9 @@ const checks = {
   'activities know nothing above them': inside('src/activities/', (file) =>
     imports(
       file,
-      (to) => to.isLocal && !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding)\//.test(to.target),
+      (to) =>
+        to.isLocal &&
+        !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding)\//.test(to.target),
     ),
   ),
   'a connector never imports another': inside('src/connectors/', (file) => {
