@@ -13,15 +13,20 @@ import { example } from './rest/example.js';
 type Json = Record<string, unknown>;
 
 /** keycloak.yaml for a realm of the test's server, with changes. */
-export function keycloakConnector(realm: Realm, changes: Config = {}, secret = realm.service.secret): Connector {
+export function keycloakConnector(
+  realm: Realm,
+  changes: Config = {},
+  secret = realm.service.secret,
+  baseUrl = new URL(realm.url).origin,
+): Connector {
   const auth = {
     type: 'oauth2-client-credentials',
-    tokenUrl: `${realm.url}/protocol/openid-connect/token`,
+    tokenUrl: `${baseUrl}/realms/${realm.name}/protocol/openid-connect/token`,
     clientId: realm.service.clientId,
     clientSecret: 'env:KEYCLOAK_SECRET',
   };
   const values = { realm: realm.name, app: realm.app };
-  const config = { ...example('keycloak'), baseUrl: new URL(realm.url).origin, auth, values, ...changes };
+  const config = { ...example('keycloak'), baseUrl, auth, values, ...changes };
   return restFactory.create('x', config, { secrets: () => new Secret(secret), logger: newContext().logger });
 }
 
@@ -50,7 +55,7 @@ export async function keycloakRestHarness(realm: Realm): Promise<Harness> {
     committed: committedCapabilities('rest', 'keycloak'),
     wrongConfig: {
       config: wrongConfig(),
-      paths: ['accounts.login', 'operations.get.request.path', 'adoptionKey', 'auth.clientSecret', 'rate.unit'],
+      paths: ['accounts.login', 'operations.get.request.path', 'auth.clientSecret', 'rate.unit'],
     },
     sampleAccount,
     trickyAttributes: {
@@ -100,12 +105,13 @@ export async function keycloakRestHarness(realm: Realm): Promise<Harness> {
   };
 }
 
-/** Tokens come directly; what goes through the proxy is the admin API. */
+/** Tokens come through the proxy, too: Keycloak takes only those that were issued under the name that it is asked by. */
 async function proxied(realm: Realm) {
   const target = new URL(realm.url);
-  const isWrite = (bytes: Buffer): boolean => /^(POST|PUT|PATCH|DELETE) /.test(bytes.toString('latin1', 0, 8));
+  const isWrite = (bytes: Buffer): boolean =>
+    /^(POST|PUT|PATCH|DELETE) \/admin\//.test(bytes.toString('latin1', 0, 20));
   const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isWrite);
-  const connector = keycloakConnector(realm, { baseUrl: `http://127.0.0.1:${proxy.port}` });
+  const connector = keycloakConnector(realm, {}, realm.service.secret, `http://127.0.0.1:${proxy.port}`);
   return {
     connector,
     fail: proxy.fail,
@@ -120,7 +126,6 @@ function wrongConfig(): Config {
   const config = example('keycloak') as Record<string, Json>;
   return {
     ...config,
-    adoptionKey: 'nope',
     accounts: { ...config['accounts'], login: 'itme.username' },
     auth: { ...config['auth'], clientSecret: 'plain text' },
     operations: { ...config['operations'], get: { request: { path: '/users/{account.uid}' } } },

@@ -33,7 +33,8 @@ export async function runSteps(rest: RestContext, steps: readonly Step[], scope:
   for (const [index, step] of steps.entries()) {
     if (step.when !== undefined && !isWanted(scope.place, step.when, variables, run)) continue;
     try {
-      scope.onAnswer?.(await runStep(rest, step, scope.place, variables, index, run));
+      const answer = await runStep(rest, step, scope.place, variables, index, run);
+      scope.onAnswer?.(answer);
     } catch (error) {
       if (done > 0 && isConnectorError(error) && !retried.includes(error.code)) throw partial(error, scope.ref);
       throw error;
