@@ -68,7 +68,10 @@ function io<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
 }
 
 function failureOf(error: unknown): StoreFailure {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown';
+  const code =
+    typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+      ? error.code
+      : 'unknown';
   switch (code) {
     case 'EACCES':
     case 'EPERM':

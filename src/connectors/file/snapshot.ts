@@ -10,6 +10,7 @@ import type { Row, Table } from './csv.js';
 import { digestOf, formatTable, parseTable } from './csv.js';
 import { changedRow } from './records.js';
 import type { FileStore } from './store.js';
+import { StoreFailure } from './store.js';
 
 /**
  * One file holds all accounts; each change replaces it in one step. Until that step nothing has changed, after it the
@@ -112,7 +113,7 @@ async function finishDone(
   try {
     await writeDone(store, mode.doneFile, intentOf(mode), signal);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'FORBIDDEN') {
+    if (error instanceof StoreFailure && error.code === 'FORBIDDEN') {
       // The account is changed, and the target has not been told.
       throw new ConnectorError({ code: 'PARTIAL', operation: 'done-file', sent: true, ref });
     }
