@@ -47,7 +47,7 @@ afterEach(async () => {
 const spec = { objectClass: 'account', login: 'ada', enabled: true, attributes: { externalId: 'key-1' } } as const;
 const empty = JSON.stringify({ totalResults: 0, Resources: [] });
 const one = (id: string): string =>
-  JSON.stringify({ totalResults: 1, Resources: [{ id, userName: 'ada', active: true }] });
+  JSON.stringify({ totalResults: 1, Resources: [{ id, userName: 'ada', active: true, externalId: 'key-1' }] });
 
 /** Reads find nothing; the create is answered by the test. */
 function onCreate(answer: (response: ServerResponse) => void): Handler {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { quirksSchema } from './quirks.js';
 import { httpTls, secretReference, serverPath, urlOrReference } from '../shared/http/config.js';
 
 const answer = z.strictObject({
@@ -38,6 +39,11 @@ export const scimConfigSchema = z.strictObject({
   write: z.enum(['auto', 'patch', 'put']).default('auto'),
   /** auto = cursors when the server announces them (RFC 9865), else startIndex. */
   paging: z.enum(['auto', 'index', 'cursor']).default('auto'),
+  /** auto = several writes of one operation go as one Bulk request (RFC 7644, 3.7) when the server announces it. */
+  bulk: z.enum(['auto', 'never']).default('auto'),
+  /** with-memberships = `delete` first takes the account out of its groups: for servers that keep members who are gone. */
+  delete: z.enum(['account', 'with-memberships']).default('account'),
+  quirks: quirksSchema.optional(),
   requestTimeoutMs: z.int().positive().default(10_000),
   consistencyWindowMs: z.int().nonnegative().default(0),
   /** Whether the server has Groups that carry entitlements. */

@@ -1,28 +1,17 @@
 import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import type { Send } from '../shared/http/client.js';
-import type { ScimContext } from './client.js';
-import { readUser, refOf, requireAccount, search } from './client.js';
-import { decodeCursor, encodeCursor } from './paging.js';
-import type { JsonObject } from '../shared/http/json.js';
+import type { HttpCall } from '../shared/http/client.js';
 import { asObject } from '../shared/http/json.js';
+import type { JsonObject } from '../shared/http/json.js';
+import { resourceRead, writtenResource } from './answers.js';
+import type { BulkStep } from './bulk.js';
+import type { Current, ScimContext } from './client.js';
+import { currentOf, ifMatch, readUser, refOf, requireAccount, search } from './client.js';
+import { isMember } from './memberships.js';
+import { decodeCursor, encodeCursor } from './paging.js';
+import { patchBody } from './patch.js';
 import { asArray, asText, groupUrn } from './paths.js';
-
-/** The names of the groups that have this account as a member, read from the groups' side; undefined without groups. */
-export async function entitlementsOf(
-  scim: ScimContext,
-  nativeId: string,
-  operation: string,
-  ctx: OperationContext,
-  send?: Send,
-): Promise<readonly string[] | undefined> {
-  if (!scim.config.groups) {
-    return undefined;
-  }
-  const filter = `members.value eq ${JSON.stringify(nativeId)}`;
-  const groups = await search(scim, 'Groups', filter, { operation, count: 1000, excluded: 'members' }, ctx, send);
-  return groups.map((group) => asText(group['displayName'] ?? group['id']));
-}
+import type { QuirkFlags } from './quirks.js';
 
 /** A group by display name, or by id when no group has that name. Missing = INVALID (NOT_FOUND is for accounts). */
 async function requireGroup(
@@ -32,7 +21,10 @@ async function requireGroup(
   ctx: OperationContext,
 ): Promise<string> {
   const filter = `displayName eq ${JSON.stringify(group.name)}`;
-  const found = await search(scim, 'Groups', filter, { operation, count: 2, excluded: 'members' }, ctx);
+  const options = { operation, count: 2, excluded: 'members' };
+  const found = (await search(scim, 'Groups', filter, options, ctx)).filter(
+    ({ displayName }) => asText(displayName).toLowerCase() === group.name.toLowerCase(),
+  );
   if (found.length > 1) {
     throw new ConnectorError({
       code: 'CONFLICT',
@@ -85,48 +77,117 @@ async function changeMember(
   const operation = wanted ? 'addMember' : 'removeMember';
   requireAccount(ref.objectClass, operation);
   const id = await requireGroup(scim, group, operation, ctx);
-  const filter = `id eq ${JSON.stringify(id)} and members.value eq ${JSON.stringify(ref.nativeId)}`;
-  const held = await search(scim, 'Groups', filter, { operation, count: 1, excluded: 'members' }, ctx);
-  if (held.length > 0 === wanted) {
+  const way = await groupWriteOf(scim, ctx);
+  const whole = way === 'put' || scim.quirks.memberFilter === false;
+  // The version is read before the membership, so that whoever writes in between makes the write below a CONFLICT.
+  const versioned = whole || (await scim.features(ctx)).etag;
+  const current: Current = versioned
+    ? await readGroup(scim, id, whole, operation, ctx)
+    : { resource: {}, version: undefined };
+  const held = whole ? isMember(current.resource, ref.nativeId) : await holds(scim, id, ref.nativeId, operation, ctx);
+  if (held === wanted) {
     return { outcome: 'already-in-state', ref, changed: [] };
   }
-  if (wanted && (await readUser(scim, ref.nativeId, operation, ctx)) === undefined) {
+  const user = wanted || way === 'user' ? await readUser(scim, ref.nativeId, operation, ctx) : undefined;
+  if (wanted && user === undefined) {
     // Some servers take members that do not exist.
     throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
   }
-  await writeMember(scim, id, ref.nativeId, wanted, operation, ctx);
+  const step = memberStep(scim, way, id, current, ref.nativeId, wanted);
+  const version = way === 'user' ? user?.version : current.version;
+  const call: HttpCall = {
+    operation,
+    method: step.method,
+    url: `${scim.baseUrl}${step.path}`,
+    ...(step.data === undefined ? {} : { body: step.data }),
+    write: true,
+    ...(await ifMatch(scim, version, ctx)),
+  };
+  writtenResource(call, await scim.http.send(call, ctx));
   const change = { attribute: 'entitlements', op: wanted ? 'add' : 'remove', value: [group.name] } as const;
   return { outcome: 'applied', ref, changed: [change] };
 }
 
-async function writeMember(
+async function holds(
   scim: ScimContext,
-  groupId: string,
+  id: string,
   nativeId: string,
-  wanted: boolean,
   operation: string,
   ctx: OperationContext,
-): Promise<void> {
-  const url = groupUrl(scim, groupId);
-  if (!(await scim.features(ctx)).patch) {
-    const group = asObject((await scim.http.send({ operation, method: 'GET', url, write: false }, ctx)).body);
-    await scim.http.send(
-      { operation, method: 'PUT', url, body: withMember(group, nativeId, wanted), write: true },
-      ctx,
-    );
-    return;
+): Promise<boolean> {
+  const filter = `id eq ${JSON.stringify(id)} and members.value eq ${JSON.stringify(nativeId)}`;
+  const held = await search(scim, 'Groups', filter, { operation, count: 1, excluded: 'members' }, ctx);
+  return held.some((group) => group['id'] === id);
+}
+
+type GroupWrite = NonNullable<QuirkFlags['groupWrite']>;
+
+export async function groupWriteOf(scim: ScimContext, ctx: OperationContext): Promise<GroupWrite> {
+  return scim.quirks.groupWrite ?? ((await scim.features(ctx)).patch ? 'patch' : 'put');
+}
+
+/** The one write that changes a membership; `current` is the whole group when the way is PUT. */
+export function memberStep(
+  scim: ScimContext,
+  way: GroupWrite,
+  groupId: string,
+  current: Current,
+  nativeId: string,
+  wanted: boolean,
+): BulkStep {
+  const path = `/Groups/${encodeURIComponent(groupId)}`;
+  const remove = (list: string, value: string) =>
+    ({ op: 'remove', path: `${list}[value eq ${JSON.stringify(value)}]` }) as const;
+  switch (way) {
+    case 'put':
+      return { method: 'PUT', path, data: withMember(current.resource, nativeId, wanted), version: current.version };
+    case 'user': {
+      const change = wanted
+        ? ({ op: 'add', path: 'groups', value: [{ value: groupId }] } as const)
+        : remove('groups', groupId);
+      return {
+        method: 'PATCH',
+        path: `/Users/${encodeURIComponent(nativeId)}`,
+        data: patchBody(scim.quirks, [change]),
+      };
+    }
+    case 'patch': {
+      const change = wanted
+        ? ({ op: 'add', path: 'members', value: [{ value: nativeId }] } as const)
+        : remove('members', nativeId);
+      return { method: 'PATCH', path, data: patchBody(scim.quirks, [change]), version: current.version };
+    }
   }
-  const change = wanted
-    ? { op: 'add', path: 'members', value: [{ value: nativeId }] }
-    : { op: 'remove', path: `members[value eq ${JSON.stringify(nativeId)}]` };
-  const body = { schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'], Operations: [change] };
-  await scim.http.send({ operation, method: 'PATCH', url, body, write: true }, ctx);
 }
 
 function withMember(group: JsonObject, nativeId: string, wanted: boolean): JsonObject {
   const others = asArray(group['members']).filter((member) => asObject(member)['value'] !== nativeId);
   const { meta: _meta, ...rest } = group;
   return { ...rest, schemas: [groupUrn], members: wanted ? [...others, { value: nativeId }] : others };
+}
+
+/** A group with its version; `whole`: with all its members, asked for by name where the server shows them on request only (RFC 7643, 7, `returned`). */
+export async function readGroup(
+  scim: ScimContext,
+  id: string,
+  whole: boolean,
+  operation: string,
+  ctx: OperationContext,
+): Promise<Current> {
+  const get = async (query: string): Promise<Current> => {
+    const call: HttpCall = { operation, method: 'GET', url: `${groupUrl(scim, id)}${query}`, write: false };
+    const answer = await scim.http.send(call, ctx);
+    return currentOf(resourceRead(call, answer, id), answer);
+  };
+  if (!whole) {
+    return get('?excludedAttributes=members');
+  }
+  const current = await get('');
+  if (current.resource['members'] !== undefined) {
+    return current;
+  }
+  const { members } = (await get('?attributes=members')).resource;
+  return members === undefined ? current : { ...current, resource: { ...current.resource, members } };
 }
 
 /** Members of a group, 200 at a time. The server gives them all at once, so a change between pages is noticed by count. */
@@ -137,11 +198,8 @@ export async function listMembers(
   ctx: OperationContext,
 ): Promise<Page<AccountRef>> {
   const id = await requireGroup(scim, group, 'listMembers', ctx);
-  const answer = await scim.http.send(
-    { operation: 'listMembers', method: 'GET', url: groupUrl(scim, id), write: false },
-    ctx,
-  );
-  const members = asArray(asObject(answer.body)['members']).map((member) => asText(asObject(member)['value']));
+  const { resource } = await readGroup(scim, id, true, 'listMembers', ctx);
+  const members = asArray(resource['members']).map((member) => asText(asObject(member)['value']));
   const from = decodeCursor(cursor, 'listMembers');
   const items = members.slice(from.index - 1, from.index - 1 + 200).map((nativeId) => refOf(scim, nativeId));
   const shifted = from.shifted === true || (from.total !== undefined && from.total !== members.length);

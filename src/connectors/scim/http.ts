@@ -2,18 +2,23 @@ import type { Secret } from '../secret.js';
 import { codeOfStatus } from '../shared/http/classify.js';
 import { HttpClient } from '../shared/http/client.js';
 import type { HttpAnswer, HttpTls } from '../shared/http/client.js';
+import { parseRateReset } from '../shared/http/retry-after.js';
+import type { QuirkFlags } from './quirks.js';
 import { asObject } from '../shared/http/json.js';
 
 /** The HTTP side of one SCIM server: its media type, its bearer token, and its error types (RFC 7644, 3.12). */
-export function createScimHttp(token: Secret, timeoutMs: number, tls?: HttpTls): HttpClient {
+export function createScimHttp(token: Secret, timeoutMs: number, quirks: QuirkFlags, tls?: HttpTls): HttpClient {
   return new HttpClient({
     timeoutMs,
     ...(tls === undefined ? {} : { tls }),
     headers: { accept: 'application/scim+json, application/json', 'content-type': 'application/scim+json' },
     authorize: () => Promise.resolve({ authorization: `Bearer ${token.reveal()}` }),
+    ...(quirks.rateHeaders === true ? { delay: (answer: HttpAnswer) => resetAfter(answer) } : {}),
     classify: (call, answer) => {
       const scimType = scimTypeOf(answer);
-      const code = scimType === 'uniqueness' ? 'ALREADY_EXISTS' : codeOfStatus(call, answer.status);
+      const spent = quirks.rateHeaders === true && answer.status === 403 && isSpent(answer);
+      const code =
+        scimType === 'uniqueness' ? 'ALREADY_EXISTS' : spent ? 'RATE_LIMITED' : codeOfStatus(call, answer.status);
       return { code, targetCode: `http-${answer.status}${scimType === undefined ? '' : ` ${scimType}`}` };
     },
   });
@@ -22,4 +27,17 @@ export function createScimHttp(token: Secret, timeoutMs: number, tls?: HttpTls):
 function scimTypeOf(answer: HttpAnswer): string | undefined {
   const scimType = asObject(answer.body)['scimType'];
   return typeof scimType === 'string' && /^[a-zA-Z]{1,30}$/.test(scimType) ? scimType : undefined;
+}
+
+function isSpent(answer: HttpAnswer): boolean {
+  return ['x-ratelimit-remaining', 'x-rate-limit-remaining', 'ratelimit-remaining'].some(
+    (name) => answer.headers[name] === '0',
+  );
+}
+
+/** Of answers that refuse for the rate alone: on others the headers tell of the next window, not of this failure. */
+function resetAfter(answer: HttpAnswer): number | undefined {
+  return answer.status === 429 || (answer.status === 403 && isSpent(answer))
+    ? parseRateReset(answer.headers)
+    : undefined;
 }

@@ -1,39 +1,35 @@
 import { z } from 'zod';
 import type {
+  AccountRef,
   Capabilities,
   Connector,
   ConnectorDescriptor,
   ConnectorOperation,
-  Finding,
-  Health,
   OperationContext,
   TargetSchema,
 } from '../connector.js';
-import { isConnectorError } from '../errors.js';
+import { ConnectorConfigError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
 import { parseConfig } from '../registry.js';
 import { Secret, isSecretReference } from '../secret.js';
 import { compareState } from '../shared/compare.js';
-import {
-  createAccount,
-  deleteAccount,
-  findAccounts,
-  getAccount,
-  setActive,
-  setPassword,
-  updateAccount,
-} from './accounts.js';
+import { findAccounts, getAccount, setActive, setPassword, updateAccount } from './accounts.js';
 import type { ScimContext } from './client.js';
 import { createFeatures, readUser, requireAccount } from './client.js';
 import type { ScimConfig } from './config.js';
 import { scimConfigSchema } from './config.js';
-import { addMember, entitlementsOf, listMembers, removeMember } from './groups.js';
+import { createAccount, keyAttribute } from './create.js';
+import { deleteAccount } from './delete.js';
+import { addMember, listMembers, removeMember } from './groups.js';
 import { createScimHttp } from './http.js';
 import { resolveTls } from '../shared/http/config.js';
 import { baseUrlOf } from '../shared/http/guard.js';
 import { listAccounts } from './list.js';
+import { entitlementsOf } from './memberships.js';
 import { observe } from './observe.js';
-import { knownAttributes } from './paths.js';
+import { health, validate } from './health.js';
+import { isAttribute, knownAttributes } from './paths.js';
+import { quirksOf } from './quirks.js';
 import { listSessions, probeSignIn, putSecret, revokeSessions } from './sign-in.js';
 
 export const scimDescriptor: ConnectorDescriptor = {
@@ -50,22 +46,31 @@ export const scimFactory: ConnectorFactory = {
   configSchema: scimConfigSchema,
   create: (application, rawConfig, deps) => {
     const config = parseConfig(scimConfigSchema, application, rawConfig);
+    const quirks = quirksOf(config.quirks);
+    if (quirks.adoptBy !== undefined && !isAttribute(quirks.adoptBy)) {
+      throw new ConnectorConfigError(application, ['quirks.adoptBy: is no attribute of a user']);
+    }
     const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
     const http = createScimHttp(
       deps.secrets(config.token),
       config.requestTimeoutMs,
+      quirks,
       resolveTls(config.tls, deps.secrets),
     );
     const baseUrl = baseUrlOf(application, base);
-    const features = createFeatures(config, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
-    return createScimConnector({ application, config, baseUrl, http, features });
+    const features = createFeatures(config, quirks, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
+    return createScimConnector({ application, config, quirks, baseUrl, http, features });
   },
 };
 
 /** What a configuration makes possible: data only, no request. */
 export function scimCapabilities(config: ScimConfig): Capabilities {
+  const quirks = quirksOf(config.quirks);
   const secret = config.secret !== 'none';
-  const operations: ConnectorOperation[] = ['list', 'get', 'find', 'create', 'update', 'disable', 'enable', 'delete'];
+  const operations: ConnectorOperation[] = ['list', 'get', 'find', 'create', 'update', 'disable', 'enable'];
+  if (quirks.deleteDeactivates !== true) {
+    operations.push('delete');
+  }
   if (config.archive !== undefined) {
     operations.push('archive');
   }
@@ -85,16 +90,17 @@ export function scimCapabilities(config: ScimConfig): Capabilities {
     operations.push('probeSignIn');
   }
   operations.push('verify');
+  const adoptionKey = keyAttribute({ quirks });
   return {
     objectClasses: { account: { operations, findBy: ['*'] } },
     signInProbe: config.signIn !== undefined,
     atomicSeal: config.secret === 'attribute',
     entitlements: config.groups,
-    rename: true,
+    rename: quirks.rename !== false,
     sessions: config.sessions !== undefined,
     archive: config.archive !== undefined,
     consistencyWindowMs: config.consistencyWindowMs,
-    adoptionKey: 'externalId',
+    ...(adoptionKey === undefined ? {} : { adoptionKey }),
   };
 }
 
@@ -114,7 +120,9 @@ function createScimConnector(scim: ScimContext): Connector {
     update: (ref, delta, ctx) => updateAccount(scim, ref, delta, ctx),
     disable: (ref, ctx) => setActive(scim, ref, false, 'disable', ctx),
     enable: (ref, ctx) => setActive(scim, ref, true, 'enable', ctx),
-    delete: (ref, ctx) => deleteAccount(scim, ref, ctx),
+    ...(scim.quirks.deleteDeactivates === true
+      ? {}
+      : { delete: (ref: AccountRef, ctx: OperationContext) => deleteAccount(scim, ref, ctx) }),
     verify: (expected, ctx) => verify(scim, expected, ctx),
     ...(config.groups ? groupOperations(scim) : {}),
     ...(config.archive === undefined ? {} : archiveOperation(scim, config.archive)),
@@ -193,52 +201,6 @@ async function verify(...[scim, expected, ctx]: [ScimContext, ...Parameters<Conn
     const road = asked ? 'scim:own-connection+groups' : 'scim:own-connection';
     return compareState(expected, found === undefined ? undefined : observe(scim, found.resource, groups), road);
   });
-}
-
-async function health(scim: ScimContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    // Users, not ServiceProviderConfig: many servers show the latter to anybody.
-    const url = `${scim.baseUrl}/Users?startIndex=1&count=1&attributes=id`;
-    await scim.http.send({ operation: 'health', method: 'GET', url, write: false }, ctx);
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
-}
-
-async function validate(scim: ScimContext, ctx: OperationContext): Promise<readonly Finding[]> {
-  const state = await health(scim, ctx);
-  if (!state.ok) {
-    return [
-      { severity: 'error', code: state.code ?? 'UNAVAILABLE', message: 'the users of the server cannot be read' },
-    ];
-  }
-  const findings: Finding[] = [];
-  const features = await scim.features(ctx);
-  if (!features.patch) {
-    findings.push({
-      severity: 'info',
-      code: 'no-patch',
-      message: 'the server does not announce PATCH: whole users are replaced',
-    });
-  }
-  if (!features.etag) {
-    findings.push({
-      severity: 'info',
-      code: 'no-etag',
-      message: 'the server does not announce ETags: two writers are not noticed',
-    });
-  }
-  if (scim.config.signIn === undefined) {
-    findings.push({
-      severity: 'warning',
-      code: 'no-sign-in',
-      message: 'no sign-in is configured: cuts are proven by reading only',
-    });
-  }
-  return findings;
 }
 
 function schemaOfUsers(): TargetSchema {

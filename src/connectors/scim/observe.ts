@@ -3,6 +3,7 @@ import type { ScimContext } from './client.js';
 import { refOf } from './client.js';
 import type { JsonObject } from '../shared/http/json.js';
 import { asObject } from '../shared/http/json.js';
+import { activeOf } from './quirks.js';
 import { asArray, asText, flatten } from './paths.js';
 
 /** What a user resource says. `active` missing is unknown, never enabled. */
@@ -12,8 +13,8 @@ export function observe(
   entitlements: readonly string[] | undefined,
   version?: string,
 ): ObservedAccount {
-  const active = resource['active'];
-  const status: AccountStatus = active === true ? 'enabled' : active === false ? 'disabled' : 'unknown';
+  const active = activeOf(scim.quirks, resource['active']);
+  const status: AccountStatus = active === undefined ? 'unknown' : active ? 'enabled' : 'disabled';
   return {
     ref: refOf(scim, asText(resource['id'])),
     login: asText(resource['userName']),

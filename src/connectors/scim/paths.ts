@@ -63,6 +63,15 @@ export function parsePath(attribute: string, operation: string): AttributePath {
   throw invalid();
 }
 
+/** Whether {@link parsePath} reads it, or it is the login. */
+export function isAttribute(name: string): boolean {
+  try {
+    return name === 'login' || !parsePath(name, 'configure').list;
+  } catch {
+    return false;
+  }
+}
+
 /** The attribute's name in a filter, and how a value is compared there. */
 export function filterOf(attribute: string, value: string, operation: string): string {
   // JSON string escaping is the filter grammar's own (RFC 7644, 3.4.2.2), so no value can leave its quotes.

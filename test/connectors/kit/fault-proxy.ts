@@ -50,23 +50,24 @@ export async function startFaultProxy(
   isWrite: (bytes: Buffer) => boolean,
   isApplied: () => boolean = () => false,
 ): Promise<FaultProxy> {
-  let mode: FaultMode = 'pass';
+  const wire: Wire = { mode: 'pass', turn: 0 };
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     sockets.add(client);
     client.on('close', () => sockets.delete(client));
     client.on('error', () => undefined);
-    if (mode === 'refuse') {
+    if (wire.mode === 'refuse') {
       client.resetAndDestroy();
       return;
     }
-    forward(client, connect(target.port, target.host), () => mode, { isWrite, isApplied });
+    forward(client, connect(target.port, target.host), wire, { isWrite, isApplied });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
     fail: (next) => {
-      mode = next;
+      wire.mode = next;
+      wire.turn += 1;
       if (next === 'refuse') {
         for (const socket of sockets) socket.resetAndDestroy();
       }
@@ -79,32 +80,42 @@ export async function startFaultProxy(
   };
 }
 
+interface Wire {
+  mode: FaultMode;
+  /** Counts the calls of `fail`: a write of an earlier mode on the same connection is not the one that this mode waits for. */
+  turn: number;
+}
+
 function forward(
   client: Socket,
   upstream: Socket,
-  mode: () => FaultMode,
+  wire: Wire,
   { isWrite, isApplied }: { isWrite(bytes: Buffer): boolean; isApplied(): boolean },
 ): void {
-  let written = false;
+  let writtenIn: number | undefined;
   /** The client was cut; the target may still finish what it heard. */
   let abandoned = false;
   let slowly = Promise.resolve();
   upstream.on('error', () => client.destroy());
-  upstream.on('close', () => client.destroy());
+  upstream.on('close', () => {
+    // A machine that died does not say goodbye.
+    if (wire.mode !== 'half-open' || writtenIn !== wire.turn) void slowly.then(() => client.end());
+  });
   client.on('close', () => {
     if (!abandoned) upstream.destroy();
   });
   client.on('data', (bytes: Buffer) => {
-    written ||= isWrite(bytes);
-    if (mode() === 'hang') {
+    if (isWrite(bytes)) writtenIn = wire.turn;
+    const written = writtenIn === wire.turn;
+    if (wire.mode === 'hang') {
       return;
     }
-    if (mode() === 'reset-before' && written) {
+    if (wire.mode === 'reset-before' && written) {
       upstream.destroy();
       client.resetAndDestroy();
       return;
     }
-    const cuts = mode() === 'reset-after' && written;
+    const cuts = wire.mode === 'reset-after' && written;
     abandoned ||= cuts;
     upstream.write(bytes, () => {
       if (cuts) client.resetAndDestroy();
@@ -115,7 +126,8 @@ function forward(
       upstream.end();
       return;
     }
-    switch (mode()) {
+    const written = writtenIn === wire.turn;
+    switch (wire.mode) {
       case 'hang':
         return;
       case 'half-open':

@@ -39,6 +39,8 @@ export interface HttpOptions {
   authorize?(call: HttpCall, ctx: OperationContext): Promise<Readonly<Record<string, string>>>;
   /** The target's own meaning of an answer of status 300 and more; undefined: what the status says. */
   classify?(call: HttpCall, answer: HttpAnswer): { readonly code?: ConnectorErrorCode; readonly targetCode?: string };
+  /** The delay that an answer asks for where it has no Retry-After. */
+  delay?(answer: HttpAnswer): number | undefined;
   readonly tls?: HttpTls;
 }
 
@@ -106,7 +108,7 @@ export class HttpClient {
     if (answer.status >= 300 && !accept.includes(answer.status)) {
       const meant = this.#options.classify?.(call, answer) ?? {};
       const code = meant.code ?? codeOfStatus(call, answer.status);
-      const retryAfterMs = parseRetryAfter(answer.headers['retry-after']);
+      const retryAfterMs = parseRetryAfter(answer.headers['retry-after']) ?? this.#options.delay?.(answer);
       throw failureOf(call, code, meant.targetCode ?? `http-${answer.status}`, retryAfterMs);
     }
     if (malformed && !accept.includes(answer.status)) {
