@@ -46,6 +46,9 @@ export class Place {
       const left = Array.isArray(names) ? names : [];
       return Object.fromEntries(Object.entries(asMap(map)).filter(([name]) => !left.includes(name)));
     });
+    // A value inside a filter language stays inside its quotes.
+    this.#environment.registerFunction('quoted(string): string', (text: string) => JSON.stringify(text));
+    this.#environment.registerFunction('odata(string): string', (text: string) => `'${text.replaceAll("'", "''")}'`);
     for (const [name, type] of Object.entries(variables)) {
       if (typeof type === 'string') this.#environment.registerVariable(name, type);
       else this.#environment.registerVariable({ name, schema: { ...type } });

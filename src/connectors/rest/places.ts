@@ -24,7 +24,7 @@ export const places = {
   item: place({ item: 'dyn', headers: 'map<string, string>' }),
   byId: place({ account: { id: 'string' } }),
   find: place({ value: 'string' }),
-  create: place({ ...wanted, enabled: 'bool', key: 'string' }),
+  create: place({ ...wanted, enabled: 'bool', key: 'string', randomText: 'string' }),
   afterCreate: place({ ...wanted, enabled: 'bool', key: 'string', account }),
   update: place({ ...wanted, changes: 'map<string, dyn>', key: 'string', account }),
   write: place({ key: 'string', account }),

@@ -8,6 +8,7 @@ import type {
   OperationContext,
 } from '../connector.js';
 import { ConnectorError, isConnectorError } from '../errors.js';
+import { Secret } from '../secret.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { HttpAnswer } from '../shared/http/client.js';
 import { requireSeen, searchAccounts } from './accounts.js';
@@ -74,7 +75,9 @@ async function createNew(
   if (taken.length > 0) throw new ConnectorError({ code: 'ALREADY_EXISTS', operation: 'create', sent: false });
   let answer: HttpAnswer | undefined;
   const onAnswer = (last: HttpAnswer): void => void (answer = last);
-  await runSteps(rest, create.steps, { place: places.create, variables, onAnswer }, run);
+  // For targets that insist on a first password: nobody knows it.
+  const withSecret = { ...variables, randomText: Secret.random().reveal() };
+  await runSteps(rest, create.steps, { place: places.create, variables: withSecret, onAnswer }, run);
   return createdRef(rest, create, answer, spec, key, run);
 }
 

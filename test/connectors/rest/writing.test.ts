@@ -322,7 +322,7 @@ describe('the configuration', () => {
     );
   });
 
-  it.each(['keycloak'])('%s.yaml is right', (name) => {
+  it.each(['keycloak', 'okta', 'entra'])('%s.yaml is right', (name) => {
     expect(configProblems(restFactory.configSchema, example(name))).toEqual([]);
   });
 });
