@@ -57,7 +57,8 @@ export function describeConformance(name: string, start: () => Promise<Harness>,
     let checks = 0;
     beforeAll(async () => {
       harness = await start();
-    });
+      // A server of Java takes its time on a busy machine.
+    }, 300_000);
     afterAll(async () => {
       await harness?.stop();
       if (skipped.length > 0) {

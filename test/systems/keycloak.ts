@@ -251,6 +251,8 @@ const ownAttributes = [
   { name: 'phones', multivalued: true },
 ].map((attribute) => ({
   ...attribute,
+  // Keycloak's SCIM API fails on an attribute that has none.
+  annotations: {},
   permissions: { view: ['admin'], edit: ['admin'] },
   validations: { length: { max: 2000 } },
 }));
