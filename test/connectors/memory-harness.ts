@@ -103,6 +103,7 @@ const reads = [
   'listPrivileges',
   'listOwned',
   'readForwarding',
+  'proveDelivery',
 ];
 
 /** Fails like a connection would; what it does to the answer is decided when the answer comes. */
