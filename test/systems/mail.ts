@@ -1,14 +1,12 @@
 /** A mail system from Debian packages: Exim takes mail by SMTP, Dovecot keeps it (LMTP, IMAP, ManageSieve, doveadm over HTTP). Root only. */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { appendFile, chmod, mkdir, mkdtemp, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { freePort } from '../../src/embedded/processes.js';
 import { runFolder } from '../support/run-folder.js';
 import type { Certificates } from './debian.js';
-import { makeCertificates, reasonToSkip, run, startDaemon, systemEnvironment } from './debian.js';
+import { makeCertificates, reasonToSkip, run, startDaemon } from './debian.js';
 
 export const mailDomain = 'corp.test';
 export const mailMaster = { user: 'tenure', password: 'master-secret-of-the-tests' } as const;
@@ -24,7 +22,6 @@ export interface MailSystem {
   addUser(address: string, password: string): Promise<void>;
   /** The oracle: what the server itself keeps in its files. */
   closedKeys(): Promise<readonly string[]>;
-  writeClosed(address: string, closed: boolean): Promise<void>;
   /** A person's Sieve scripts as files, and which one is active. */
   scripts(address: string): Promise<{ readonly active: string | undefined; readonly texts: Record<string, string> }>;
   /** The raw messages of a mailbox's INBOX. */
@@ -54,8 +51,8 @@ export async function startMail(): Promise<MailSystem> {
   const certificates = await makeCertificates(join(folder, 'tls'));
   for (const name of ['run', 'state', 'mail', 'dict', 'spool', 'log']) await mkdir(join(folder, name));
   for (const [name, mode] of [['dict', 0o777]] as const) await chmod(join(folder, name), mode);
-  await promisify(execFile)('chown', ['mail', join(folder, 'mail')]);
-  await promisify(execFile)('chown', ['Debian-exim', join(folder, 'spool'), join(folder, 'log')]);
+  await run('chown', ['mail', join(folder, 'mail')]);
+  await run('chown', ['Debian-exim', join(folder, 'spool'), join(folder, 'log')]);
   await chmod(folder, 0o755);
   const users = join(folder, 'users');
   await writeFile(users, '', { mode: 0o644 });
@@ -97,13 +94,6 @@ export async function startMail(): Promise<MailSystem> {
     dict,
     addUser: (address, password) => appendFile(users, `${address}:{PLAIN}${password}::::::\n`),
     closedKeys: dictKeys,
-    writeClosed: async (address, closed) => {
-      const key = `shared/closed/${address}`;
-      const value = JSON.stringify({ noauthenticate: 'yes', nologin: 'yes', reason: 'closed by the administrator' });
-      const args = closed ? ['set', dict, key, value] : ['unset', dict, key];
-      const config = ['-c', join(folder, 'dovecot.conf'), 'dict'];
-      await run('doveadm', [...config, ...args], { env: systemEnvironment });
-    },
     scripts,
     messages: async (address) => {
       const texts: string[] = [];

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createTransport } from 'nodemailer';
 import type { AccountRef, DeliveryProof, Forwarding, OperationContext } from '../connector.js';
-import { ConnectorError } from '../errors.js';
+import { ConnectorError, isConnectorError } from '../errors.js';
 import { timeLimit } from '../shared/time-limit.js';
 import type { MailContext } from './context.js';
 import { requireMailbox } from './context.js';
@@ -85,7 +85,7 @@ async function send(
   const onAbort = (): void => transport.close();
   limit.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    await transport.sendMail({
+    const { rejected } = await transport.sendMail({
       envelope: { from, to: [to, copy] },
       from,
       to,
@@ -93,8 +93,11 @@ async function send(
       subject: 'Test of a forwarding',
       text: 'This message proves that mail arrives where it should. Nobody has to answer it.',
     });
+    // The sender's copy was taken, so nothing was thrown although the mailbox itself was refused.
+    if (rejected.length > 0)
+      throw new ConnectorError({ code: 'INVALID', operation, sent: true, targetCode: 'smtp-refused' });
   } catch (error) {
-    throw refused(error);
+    throw isConnectorError(error) ? error : refused(error);
   } finally {
     limit.signal.removeEventListener('abort', onAbort);
     transport.close();

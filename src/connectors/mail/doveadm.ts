@@ -11,7 +11,7 @@ const EX_NOUSER = 67;
 const EX_NOTFOUND = 68;
 
 /** One mailbox, and anything that could be a mask or an option is not one. */
-const ADDRESS = /^[^\s*?%"\\/\x00-\x1f-][^\s*?%"\\/\x00-\x1f]{0,254}$/; // eslint-disable-line no-control-regex
+const ADDRESS = /^[^\s*?%"\\/\x00-\x1f-][^\s*?%"\\/\x00-\x1f]{0,254}$/;
 
 export function isAddress(text: string): boolean {
   return ADDRESS.test(text);

@@ -84,9 +84,9 @@ export function maySendElsewhere(script: string): boolean {
 export function wrongPart({ to, autoReply }: Forwarding): string | undefined {
   if (to !== undefined && !/^[^\s@"\\<>(),;:[\]]{1,64}@[A-Za-z0-9.-]{1,253}$/.test(to)) return 'to';
   // A line break in a subject would be a header of its own; no control character belongs into either.
-  // eslint-disable-next-line no-control-regex
+
   if (autoReply !== undefined && /[\x00-\x1f\x7f]/.test(autoReply.subject)) return 'autoReply.subject';
-  // eslint-disable-next-line no-control-regex
+
   if (autoReply !== undefined && /[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(autoReply.text)) return 'autoReply.text';
   return undefined;
 }
