@@ -170,6 +170,15 @@ export interface Forwarding {
   readonly autoReply?: { readonly subject: string; readonly text: string };
 }
 
+/** What one look for a real message found. */
+export interface DeliveryProof {
+  /** False: not there (yet). Undefined: the delegate's mailbox cannot be looked into from here. */
+  readonly delivered: boolean | undefined;
+  /** Undefined: no reply was asked for, or the sender's mailbox cannot be looked into. */
+  readonly replied: boolean | undefined;
+  readonly road: string;
+}
+
 export interface Health {
   readonly ok: boolean;
   readonly code?: ConnectorErrorCode;
@@ -220,6 +229,7 @@ export const connectorOperations = [
   'transferOwned',
   'readForwarding',
   'setForwarding',
+  'proveDelivery',
   'anonymise',
   'probeSignIn',
   'verify',
@@ -366,6 +376,12 @@ export interface Connector {
   /** Undefined: mail goes nowhere else, and nobody is answered. */
   readForwarding?(ref: AccountRef, ctx: OperationContext): Promise<Forwarding | undefined>;
   setForwarding?(ref: AccountRef, forwarding: Forwarding, ctx: OperationContext): Promise<MutationResult>;
+
+  /**
+   * Looks once for a real message that went through the forwarding; sends it where it has not been sent. Never waits: the
+   * caller asks again with the same idempotency key until both are found. Raises NOT_FOUND; INVALID when mail is refused.
+   */
+  proveDelivery?(ref: AccountRef, forwarding: Forwarding, ctx: OperationContext): Promise<DeliveryProof>;
 
   /** The account stays (what points to it stays right), nothing in it says any more who it was, and it is disabled. Not reversible. */
   anonymise?(ref: AccountRef, ctx: OperationContext): Promise<MutationResult>;

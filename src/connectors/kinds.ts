@@ -2,6 +2,7 @@ import { activeDirectoryFactory } from './active-directory/index.js';
 import { fileFactory } from './file/index.js';
 import { identityProviderFactory } from './identity-provider/index.js';
 import { ldapFactory } from './ldap/index.js';
+import { mailFactory } from './mail/index.js';
 import { manualFactory } from './manual/index.js';
 import { restFactory } from './rest/index.js';
 import { scimFactory } from './scim/index.js';
@@ -17,6 +18,7 @@ export function createShippedRegistry(): ConnectorRegistry {
     fileFactory,
     identityProviderFactory,
     ldapFactory,
+    mailFactory,
     manualFactory,
     restFactory,
     scimFactory,

@@ -268,6 +268,15 @@ const breakages: readonly Breakage[] = [
     finds: /the forwarding read back/,
   },
   {
+    group: 'forwarding',
+    how: 'calls every message delivered',
+    breakIt: (honest) => ({
+      ...honest,
+      proveDelivery: () => Promise.resolve({ delivered: true, replied: true, road: 'guess' }),
+    }),
+    finds: /the proof of a forwarding that is not there/,
+  },
+  {
     group: 'anonymise',
     how: 'renames and leaves the name',
     breakIt: (honest, target) => ({

@@ -83,6 +83,7 @@ describe('the registry', () => {
       'file',
       'identity-provider',
       'ldap',
+      'mail',
       'manual',
       'rest',
       'scim',

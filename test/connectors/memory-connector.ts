@@ -370,6 +370,13 @@ export function createMemoryConnector(target: MemoryTarget, application = 'x'): 
         ctx,
       );
     },
+    proveDelivery: async (ref, forwarding, ctx) => {
+      guard('proveDelivery', ctx);
+      const held = need(ref, 'proveDelivery').forwarding;
+      const wantsReply = forwarding.autoReply !== undefined;
+      const delivered = held?.to === forwarding.to;
+      return { delivered, replied: wantsReply ? held?.autoReply !== undefined : undefined, road: 'memory' };
+    },
     anonymise: (ref, ctx) =>
       write(
         'anonymise',

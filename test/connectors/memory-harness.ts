@@ -115,6 +115,7 @@ const reads = [
   'listPrivileges',
   'listOwned',
   'readForwarding',
+  'proveDelivery',
 ];
 
 /** Every operation of a connector, run by `run`. */

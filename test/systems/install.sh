@@ -6,6 +6,7 @@ set -euo pipefail
 packages=(
   openssl slapd ldap-utils
   openssh-server openssh-client
+  dovecot-imapd dovecot-lmtpd dovecot-sieve dovecot-managesieved exim4-daemon-light
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools
   mariadb-server mariadb-client
 )

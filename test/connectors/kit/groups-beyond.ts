@@ -120,6 +120,13 @@ export const forwardingGroup = group(async (harness, checks) => {
   const context = newContext();
   const again = await connector.setForwarding!(ref, wanted, context);
   checks.equal([again.outcome, context.markers()], ['already-in-state', 0], 'the same forwarding twice');
+  if (can(checks, connector, 'proveDelivery')) {
+    const proof = await connector.proveDelivery!(ref, wanted, newContext());
+    checks.equal([proof.delivered, proof.replied], [true, true], 'the proof of a forwarding that is in place');
+    const elsewhere = { to: 'somebody.else@example.test', keepsCopy: true };
+    const wrong = await connector.proveDelivery!(ref, elsewhere, newContext());
+    checks.equal([wrong.delivered, wrong.replied], [false, undefined], 'the proof of a forwarding that is not there');
+  }
   const none = { to: undefined, keepsCopy: true };
   checks.equal((await connector.setForwarding!(ref, none, newContext())).outcome, 'applied', 'no forwarding any more');
   checks.equal(await read(), undefined, 'the forwarding after it was taken away');
