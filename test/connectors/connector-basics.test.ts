@@ -77,7 +77,7 @@ describe('ConnectorError', () => {
 describe('the registry', () => {
   it('knows the shipped kinds and names every problem of a configuration', () => {
     const registry = createShippedRegistry();
-    expect([...registry.kinds()].sort()).toEqual(['active-directory', 'ldap', 'manual', 'scim', 'sql']);
+    expect([...registry.kinds()].sort()).toEqual(['active-directory', 'ldap', 'manual', 'rest', 'scim', 'sql']);
     expect(registry.check('scim', { baseUrl: 'x', token: 'plain' })).toHaveLength(2);
     expect(registry.check('nothing', {})).toEqual([expect.stringMatching(/kind nothing is not known/)]);
     expect(() => registry.create('scim', 'x', {}, deps)).toThrow(ConnectorConfigError);
