@@ -37,8 +37,8 @@ export async function readSchema(sql: SqlContext, ctx: OperationContext): Promis
     const live = byName.get(configured.column);
     return {
       name,
-      // What a list is kept in (an array, JSON, text) is not the attribute's type.
-      type: configured.type === 'strings' ? 'strings' : (live?.type ?? configured.type),
+      // The attribute is what the configuration makes of the column; what the column holds is in the table's own class.
+      type: configured.type,
       required: configured.required || (live?.required ?? false),
       writable: configured.writable && (live?.writable ?? true),
     };
