@@ -49,13 +49,21 @@ export async function underWay(world: World, people: readonly IdentityId[]): Pro
   return running.flat();
 }
 
+/** Between the end of a process and the queue's next look nothing is under way either: at rest is who is so twice, this far apart. */
+const STILL_MS = 400;
+
 /** Waits until nothing is under way for these people. */
 export async function atRest(world: World, people: readonly IdentityId[], withinMs = 45_000): Promise<void> {
+  let restsSince: number | undefined;
   await eventually(
     async () => {
       const words = await underWay(world, people);
-      if (words.length > 0) throw new Error(`${words.length} under way: ${words.slice(0, 6).join('; ')}`);
-      return true;
+      if (words.length === 0) {
+        restsSince ??= performance.now();
+        return performance.now() - restsSince >= STILL_MS ? true : undefined;
+      }
+      restsSince = undefined;
+      throw new Error(`${words.length} under way: ${words.slice(0, 6).join('; ')}`);
     },
     'rest',
     withinMs,
