@@ -68,7 +68,8 @@ describe('a cut that meets a running process', () => {
           text: file.path.endsWith('directory.yaml')
             ? file.text
                 .replace('env:TENURE_SANDBOX_SCIM_URL', `${proxy.url}/scim/v2`)
-                .replace('sweepTimeout: 5s', 'sweepTimeout: 2s')
+                // Faults are drawn for persons here: none of them says anything of the target.
+                .replace('sweepTimeout: 5s', 'sweepTimeout: 2s\nquarantine: { after: 1000 }')
                 .replace('settle: 2s', 'settle: 1s')
             : // A person's hands are of no interest here.
               // A write that lands this late is still found before the leaver's tail; later ones are looked for in it.

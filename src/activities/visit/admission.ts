@@ -100,7 +100,9 @@ async function takeToken(
  */
 export async function noteDown(visit: VisitContext, { type, code }: Classified): Promise<void> {
   const isRefused = type === 'TargetAccessDenied' && code.startsWith('UNAUTHENTICATED');
-  if ((type !== 'TargetUnavailable' && !isRefused) || visit.row.attempt > 0) return;
+  // One that did not answer within a sweep's short time is slow, not down: it goes on by itself.
+  const isDown = type === 'TargetUnavailable' && code.startsWith('UNAVAILABLE');
+  if ((!isDown && !isRefused) || visit.row.attempt > 0) return;
   const { quarantine, slug } = visit.application;
   const now = visit.clock();
   const until = plusMs(now, quarantine.pauseMs);
