@@ -1,4 +1,4 @@
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { NativeConnection } from '@temporalio/worker';
 import type { ActivityDeps } from '../activities/deps.js';
 import type { ApplicationPolicy } from '../domain/policy/types.js';
@@ -52,7 +52,7 @@ async function limitQueue(
     namespace,
     identity: 'tenure-worker',
     taskQueue: applicationQueue(slug),
-    taskQueueType: temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    taskQueueType: proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     updateQueueRateLimit: {
       ...(rate === undefined ? {} : { rateLimit: { requestsPerSecond: rate.perSecond } }),
       reason: 'rate of the application in policy',
