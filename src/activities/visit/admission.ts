@@ -4,6 +4,7 @@ import type { ApplicationStateTable } from '../../db/schema.js';
 import { maintenanceEnd } from '../../domain/policy/maintenance.js';
 import type { ApplicationPolicy } from '../../domain/policy/types.js';
 import type { Instant } from '../../domain/process/ids.js';
+import { CUTTING_PHASES } from '../../domain/process/kinds.js';
 import { siteQueue } from '../../workflows/messages.js';
 import type { Classified } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
@@ -19,7 +20,6 @@ export interface HeldBack {
   readonly queue?: string;
 }
 
-const CUTTING = new Set(['cut', 'deprovision', 'undo']);
 /** Whoever waited for the same pause comes back spread over this part of it. */
 const SPREAD = 0.2;
 
@@ -33,7 +33,7 @@ export async function admit(visit: VisitContext, after: string | undefined): Pro
   const { application, deps } = visit;
   if (application.site !== undefined && !deps.sites.has(application.site))
     return { kind: 'later', code: 'other-site', retryAfterMs: 0, queue: siteQueue(application.site) };
-  if (CUTTING.has(visit.row.phase)) return 'clear';
+  if (CUTTING_PHASES.has(visit.row.phase)) return 'clear';
   const now = visit.clock();
   const open = maintenanceEnd(application.maintenance, now);
   if (open !== undefined) return held('maintenance', open, now);

@@ -51,6 +51,9 @@ export const PHASES = [
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
+/** Phases whose writes take access away at once: own queue, own slots, first everywhere, held back by nothing (design D3). */
+export const CUTTING_PHASES: ReadonlySet<Phase> = new Set<Phase>(['cut', 'deprovision', 'undo']);
+
 /** Process row states. `tail` = out of the person's queue, only long timers left; a rehire stops it. */
 export const PROCESS_STATES = ['running', 'tail', 'completed', 'cancelled', 'superseded'] as const;
 export type ProcessState = (typeof PROCESS_STATES)[number];

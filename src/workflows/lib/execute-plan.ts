@@ -1,5 +1,6 @@
 import { CancellationScope, condition, isCancellation, log, sleep, uuid4 } from '@temporalio/workflow';
 import type { PlanId } from '../../domain/process/ids.js';
+import { CUTTING_PHASES } from '../../domain/process/kinds.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { HELD_BACK } from '../../domain/process/outcome.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
@@ -9,8 +10,6 @@ import { reasonOf } from './fail.js';
 import type { ProcessRun } from './process-run.js';
 import { now } from './wait.js';
 
-/** Phases whose writes take access away at once: own queue, own slots, first everywhere. */
-const CUTTING = new Set<Phase>(['cut', 'deprovision', 'undo']);
 /** How often a phase is planned anew because an account was not what the plan was made for, before a person is asked. */
 const REPLANS = 3;
 
@@ -122,7 +121,7 @@ class PlanExecution {
     readonly plan: PlannedPhase,
   ) {
     this.#open = new Map(plan.visits.map((visit) => [visit.visitId, visit]));
-    this.#isCut = CUTTING.has(phase);
+    this.#isCut = CUTTING_PHASES.has(phase);
   }
 
   /** Sweeps what is open, not in trouble and not behind something in trouble. */
