@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { chown, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Attributes, Connector } from '../../src/connectors/connector.js';
@@ -9,6 +9,7 @@ import { runFolder } from '../support/run-folder.js';
 import type { SftpServer } from '../systems/sftp.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
+import type { FaultMode } from './kit/fault-proxy.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
 import type { Harness, Peeked } from './kit/harness.js';
 
@@ -110,7 +111,11 @@ export async function sftpHarness(server: SftpServer): Promise<Harness> {
     throughProxy: async () => {
       let before = statSync(file).ino;
       const isReplaced = (): boolean => statSync(file).ino !== before;
-      const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port }, () => false, isReplaced);
+      // What is in the new file has been sent, its name has not been changed yet.
+      const isAboutToReplace = (): boolean =>
+        readdirSync(server.inbox).some((name) => /^accounts\.csv\..*\.part$/.test(name));
+      const isWrite = (_bytes: Buffer, mode: FaultMode): boolean => mode === 'reset-before' && isAboutToReplace();
+      const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port }, isWrite, isReplaced);
       const connector = fileConnector(fileConfig(sftpPlace(server, { port: proxy.port })));
       return {
         connector,

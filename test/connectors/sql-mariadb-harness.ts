@@ -6,7 +6,7 @@ import { sqlFactory } from '../../src/connectors/sql/index.js';
 import type { MariaDb } from '../systems/mariadb.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
-import type { FaultProxy } from './kit/fault-proxy.js';
+import type { FaultMode, FaultProxy } from './kit/fault-proxy.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
 import type { Harness, Peeked } from './kit/harness.js';
 
@@ -73,10 +73,10 @@ export function mariadbConnector(server: MariaDb, changes: Changes = {}): Connec
 /** A connector behind a proxy; `isWrite` says whose answer is lost. The bytes are readable: no TLS on loopback. */
 export async function mariadbThroughProxy(
   server: MariaDb,
-  isWrite: (text: string) => boolean,
+  isWrite: (text: string, mode: FaultMode) => boolean,
   options: Changes = {},
 ): Promise<{ connector: Connector; proxy: FaultProxy; fail: FaultProxy['fail']; close(): Promise<void> }> {
-  const proxy = await startFaultProxy(server, (bytes) => isWrite(bytes.toString('latin1')));
+  const proxy = await startFaultProxy(server, (bytes, mode) => isWrite(bytes.toString('latin1'), mode));
   const connector = mariadbConnector(server, { ...options, port: proxy.port });
   const close = async (): Promise<void> => {
     await proxy.close();
@@ -177,7 +177,15 @@ export function mariadbHarness(server: MariaDb, options: Changes = {}): Harness 
     unreachable: () => mariadbConnector(server, { ...options, port: 9 }),
     wrongCredential: () => mariadbConnector(server, { ...options, password: 'wrong' }),
     // The last step of a create, or what comes after the call of a procedure.
-    throughProxy: () => mariadbThroughProxy(server, (text) => /account unlock|\x03commit/.test(text), options),
+    throughProxy: () => {
+      // Statements on log-ins commit by themselves: the first one makes the row last, the last one opens the log-in. A prepared insert or call, which is
+      // longer than any read, begins with its length, a number and 0x17.
+      const isWrite = (text: string, mode: FaultMode): boolean =>
+        (mode === 'reset-before' ? /create user|make_account|^[^]{4}\x17[^]{140}/ : /account unlock|\x03commit/).test(
+          text,
+        );
+      return mariadbThroughProxy(server, isWrite, options);
+    },
     openSession: async (login, secret) => {
       const client = await mysql.createConnection({
         host: server.host,

@@ -42,12 +42,12 @@ const SLOW_PAUSE_MS = 15;
 const GARBAGE = Buffer.from(Array.from({ length: 64 }, (_, index) => (index * 37 + 201) % 256));
 
 /**
- * A TCP proxy before a real target. `isWrite` says which bytes of a client are the write that the modes wait for; where bytes say nothing (SSH), `isApplied` says,
- * when the target answers, that the write has happened.
+ * A TCP proxy before a real target. `isWrite` says which bytes of a client are the write that the modes wait for: the last one of an operation in steps, but for
+ * `reset-before` the first that lasts. Where bytes say nothing (SSH), `isApplied` says, when the target answers, that the write has happened.
  */
 export async function startFaultProxy(
   target: { host: string; port: number },
-  isWrite: (bytes: Buffer) => boolean,
+  isWrite: (bytes: Buffer, mode: FaultMode) => boolean,
   isApplied: () => boolean = () => false,
 ): Promise<FaultProxy> {
   const wire: Wire = { mode: 'pass', turn: 0 };
@@ -90,7 +90,7 @@ function forward(
   client: Socket,
   upstream: Socket,
   wire: Wire,
-  { isWrite, isApplied }: { isWrite(bytes: Buffer): boolean; isApplied(): boolean },
+  { isWrite, isApplied }: { isWrite(bytes: Buffer, mode: FaultMode): boolean; isApplied(): boolean },
 ): void {
   let writtenIn: number | undefined;
   /** The client was cut; the target may still finish what it heard. */
@@ -105,7 +105,7 @@ function forward(
     if (!abandoned) upstream.destroy();
   });
   client.on('data', (bytes: Buffer) => {
-    if (isWrite(bytes)) writtenIn = wire.turn;
+    if (isWrite(bytes, wire.mode)) writtenIn = wire.turn;
     const written = writtenIn === wire.turn;
     if (wire.mode === 'hang') {
       return;
@@ -126,6 +126,7 @@ function forward(
       upstream.end();
       return;
     }
+    if (isApplied()) writtenIn = wire.turn;
     const written = writtenIn === wire.turn;
     switch (wire.mode) {
       case 'hang':
@@ -134,7 +135,8 @@ function forward(
         if (!written) client.write(bytes);
         return;
       case 'lose-answer':
-        if (written || isApplied()) client.resetAndDestroy();
+      case 'reset-after':
+        if (written) client.resetAndDestroy();
         else client.write(bytes);
         return;
       case 'garbage':
@@ -147,7 +149,6 @@ function forward(
       case 'pass':
       case 'refuse':
       case 'reset-before':
-      case 'reset-after':
         client.write(bytes);
     }
   });
