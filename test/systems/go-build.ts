@@ -2,11 +2,12 @@
  * Programs from Go modules, built once into the tests' cache folder. Such a build takes minutes and gigabytes, so without a cached
  * program it happens only when TENURE_CI_FULL=1. This is the one skip that TENURE_TEST_ALLOW_SKIP=0 does not turn into a failure.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { loadConfig } from '../../src/config.js';
 
 export interface GoProgram {
@@ -19,13 +20,17 @@ export interface GoProgram {
   readonly replace?: Readonly<Record<string, string>>;
   readonly tags?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Values that the linker puts into the program's variables, such as its version. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** What the program reads beside itself when it runs: folders of a module, copied to `files` next to it. */
+  readonly files?: { readonly module: string; readonly folders: readonly string[] };
 }
 
 export type GoBuild =
   | { readonly program: string; readonly how: 'cached' | 'built'; readonly skip?: undefined }
   | { readonly program?: undefined; readonly skip: string };
 
-/** Where the program is, when it was built before. */
+/** Where the program is, when it was built before; `files` is next to it. */
 export function cachedGoProgram(wanted: GoProgram): string {
   return join(loadConfig().cacheDir, 'go', wanted.name, 'program');
 }
@@ -60,12 +65,32 @@ async function build(wanted: GoProgram, program: string): Promise<void> {
   try {
     await writeFile(join(work, 'go.mod'), goMod(wanted));
     await writeFile(join(work, 'tools.go'), `//go:build tools\n\npackage tools\n\nimport _ "${wanted.package}"\n`);
-    const args = ['build', '-trimpath', '-ldflags=-s -w', ...(wanted.tags === undefined ? [] : ['-tags', wanted.tags])];
+    const set = Object.entries(wanted.variables ?? {}).map(([name, value]) => ` -X ${name}=${value}`);
+    const tags = wanted.tags === undefined ? [] : ['-tags', wanted.tags];
+    const args = ['build', '-trimpath', `-ldflags=-s -w${set.join('')}`, ...tags];
     await run(work, [...args, '-o', join(work, 'program'), wanted.package], wanted.env);
+    if (wanted.files !== undefined) await copyFiles(work, wanted.files, join(folder, 'files'));
+    // The program comes last: where it is, all that it needs is there.
     await rename(join(work, 'program'), program);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** The module's folders from the cache that the build just filled. */
+async function copyFiles(work: string, files: NonNullable<GoProgram['files']>, to: string): Promise<void> {
+  const { stdout } = await promisify(execFile)('go', ['list', '-m', '-f', '{{.Dir}}', files.module], {
+    cwd: work,
+    env: { ...process.env, GOFLAGS: '-mod=mod' },
+  });
+  const fresh = join(work, 'files');
+  for (const folder of files.folders) {
+    await cp(join(stdout.trim(), folder), join(fresh, folder), { recursive: true });
+  }
+  // The cache is read-only, and the program may run as another user.
+  await promisify(execFile)('chmod', ['-R', 'u+w,a+rX', fresh]);
+  await rm(to, { recursive: true, force: true });
+  await rename(fresh, to);
 }
 
 function goMod({ require, replace = {} }: GoProgram): string {

@@ -1,9 +1,10 @@
 import { expect, it } from '@jest/globals';
 import { goProgram } from './go-build.js';
+import { giteaProgram } from './gitea.js';
 import { vaultProgram } from './vault.js';
 
 /** In .ci/run with TENURE_CI_FULL=1 this is the build itself. */
-it.each([vaultProgram])(
+it.each([vaultProgram, giteaProgram])(
   '$name is built, or named as skipped',
   async (wanted) => {
     const build = await goProgram(wanted);
