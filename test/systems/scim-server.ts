@@ -1,13 +1,9 @@
 /** scim2-server (PyPI): a SCIM 2.0 server that we did not write, in a Python environment of its own under the cache folder. */
-import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { loadConfig } from '../../src/config.js';
 import { freePort } from '../../src/embedded/processes.js';
+import { pythonProgram, reasonToSkipPython } from './python.js';
 
-const run = promisify(execFile);
 export const scim2ServerVersion = '0.8.3';
 
 export interface Scim2Server {
@@ -16,26 +12,16 @@ export interface Scim2Server {
   stop(): Promise<void>;
 }
 
-/**
- * Why the server cannot be had here, or undefined when it can. Installs it on first use (about 10 s, needs the Python
- * package index). With TENURE_TEST_ALLOW_SKIP=0 a reason is an error instead.
- */
-export async function reasonToSkipScim2Server(): Promise<string | undefined> {
-  try {
-    await installedProgram();
-    return undefined;
-  } catch (error) {
-    const reason = `scim2-server ${scim2ServerVersion}: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`;
-    if (process.env['TENURE_TEST_ALLOW_SKIP'] === '0') {
-      throw new Error(`must not be skipped: ${reason}`, { cause: error });
-    }
-    return reason;
-  }
+const scim2Server = { name: 'scim2-server', version: scim2ServerVersion, program: 'scim2-server' } as const;
+
+/** Why the server cannot be had here, or undefined when it can; about 10 s on first use. */
+export function reasonToSkipScim2Server(): Promise<string | undefined> {
+  return reasonToSkipPython(scim2Server);
 }
 
 /** Starts the server on a free loopback port with a bearer token. */
 export async function startScim2Server(): Promise<Scim2Server> {
-  const program = await installedProgram();
+  const program = await pythonProgram(scim2Server);
   const port = await freePort();
   const token = 'conformance-token';
   const child = spawn(program, ['--hostname', '127.0.0.1', '--port', String(port), '--bearer-token', token], {
@@ -66,27 +52,4 @@ export async function startScim2Server(): Promise<Scim2Server> {
   }
   await stop();
   throw new Error('scim2-server did not come up');
-}
-
-async function installedProgram(): Promise<string> {
-  const cache = loadConfig().cacheDir;
-  const home = join(cache, `scim2-server-${scim2ServerVersion}`);
-  const program = join(home, 'bin', 'scim2-server');
-  if (existsSync(program)) {
-    return program;
-  }
-  // Built under a name of its own and linked when it is whole: an interrupted install leaves nothing half-made behind.
-  mkdirSync(cache, { recursive: true });
-  const fresh = `${home}.${process.pid}`;
-  await run('python3', ['-m', 'venv', fresh]);
-  const pip = join(fresh, 'bin', 'pip');
-  await run(pip, ['--quiet', '--disable-pip-version-check', 'install', `scim2-server==${scim2ServerVersion}`]);
-  try {
-    symlinkSync(fresh, home);
-  } catch (error) {
-    if (!existsSync(program)) {
-      throw error;
-    }
-  }
-  return program;
 }

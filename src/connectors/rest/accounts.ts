@@ -9,9 +9,10 @@ import type {
 } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { sameValue } from '../shared/compare.js';
+import type { Json } from '../shared/http/json.js';
 import type { Step } from './config-parts.js';
 import type { RestContext, Run } from './context.js';
-import { requireAccount, runOf } from './context.js';
+import { refOf, requireAccount, runOf } from './context.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { entitlementsOf } from './groups.js';
 import { accountVariables, idOf, observe } from './observe.js';
@@ -60,11 +61,11 @@ export async function getAccount(
 ): Promise<ObservedAccount | undefined> {
   const run = runOf(rest, 'get', ctx);
   const seen = await readAccount(rest, ref, run);
-  return seen === undefined ? undefined : withEntitlements(rest, seen.observed, run);
+  return seen === undefined ? undefined : withEntitlements(rest, seen, run);
 }
 
-async function withEntitlements(rest: RestContext, observed: ObservedAccount, run: Run): Promise<ObservedAccount> {
-  return { ...observed, entitlements: await entitlementsOf(rest, observed.ref.nativeId, run) };
+async function withEntitlements(rest: RestContext, seen: SeenAccount, run: Run): Promise<ObservedAccount> {
+  return { ...seen.observed, entitlements: await entitlementsOf(rest, seen, run) };
 }
 
 /** One page of accounts. */
@@ -102,8 +103,8 @@ export async function findAccounts(
 ): Promise<readonly ObservedAccount[]> {
   const run = runOf(rest, 'find', ctx);
   const found: ObservedAccount[] = [];
-  for (const { observed } of await searchAccounts(rest, by, run)) {
-    found.push(await withEntitlements(rest, observed, run));
+  for (const seen of await searchAccounts(rest, by, run)) {
+    found.push(await withEntitlements(rest, seen, run));
   }
   return found;
 }
@@ -129,13 +130,27 @@ export async function searchAccounts(rest: RestContext, by: CorrelationKey, run:
       targetCode: 'moved-while-read',
     });
   }
-  return items
-    .map((item) => observe(rest, item, {}, run.operation))
-    .filter(({ observed }) =>
-      by.attribute === 'login'
-        ? sameLogin(rest, observed.login, by.value)
-        : sameValue(observed.attributes[by.attribute], by.value) || hasValue(observed, by),
-    );
+  return (await seenOf(rest, items, listing.thenGet, run)).filter(({ observed }) =>
+    by.attribute === 'login'
+      ? sameLogin(rest, observed.login, by.value)
+      : sameValue(observed.attributes[by.attribute], by.value) || hasValue(observed, by),
+  );
+}
+
+/** The accounts that a search found, as it shows them or as `get` does. One that is gone in between is not there. */
+async function seenOf(
+  rest: RestContext,
+  items: readonly Json[],
+  thenGet: boolean,
+  run: Run,
+): Promise<readonly SeenAccount[]> {
+  if (!thenGet) return items.map((item) => observe(rest, item, {}, run.operation));
+  const found: SeenAccount[] = [];
+  for (const item of items) {
+    const seen = await readAccount(rest, refOf(rest, idOf(rest, item, {}, run.operation)), run);
+    if (seen !== undefined) found.push(seen);
+  }
+  return found;
 }
 
 function hasValue(observed: ObservedAccount, by: CorrelationKey): boolean {
@@ -174,7 +189,7 @@ export async function deleteAccount(
   const run = runOf(rest, 'delete', ctx);
   const seen = await readAccount(rest, ref, run);
   if (seen === undefined) return { outcome: 'already-in-state', ref, changed: [] };
-  const held = (await entitlementsOf(rest, ref.nativeId, run)) ?? [];
+  const held = (await entitlementsOf(rest, seen, run)) ?? [];
   const account = accountVariables(seen);
   await runSteps(rest, steps, { place: places.write, variables: { account }, ref }, run);
   return { outcome: 'applied', ref, changed: [{ attribute: 'entitlements', op: 'remove', value: held }] };

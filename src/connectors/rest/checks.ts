@@ -14,7 +14,7 @@ export async function verify(rest: RestContext, expected: ExpectedState, ctx: Op
     const seen = await readAccount(rest, expected.ref, run);
     const asked = (expected.entitlementsPresent?.length ?? 0) + (expected.entitlementsAbsent?.length ?? 0) > 0;
     if (seen === undefined) return compareState(expected, undefined, 'http:own-connection');
-    const entitlements = asked ? await entitlementsOf(rest, expected.ref.nativeId, run) : undefined;
+    const entitlements = asked ? await entitlementsOf(rest, seen, run) : undefined;
     const road = asked ? 'http:own-connection+groups' : 'http:own-connection';
     return compareState(expected, { ...seen.observed, entitlements }, road);
   });

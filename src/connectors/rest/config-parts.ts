@@ -123,7 +123,13 @@ export const paging = z
 
 /** A list: the request, where its items are in the answer, and how it goes on. */
 export function listing(place: PlaceName) {
-  return z.strictObject({ request: request(place), items: expression('answer', 'list').default('body'), paging });
+  return z.strictObject({
+    request: request(place),
+    items: expression('answer', 'list').default('body'),
+    /** Whether an answer says "there is nothing", where that is no empty list; be as exact as the target allows. */
+    absent: expression('answer', 'bool').optional(),
+    paging,
+  });
 }
 
 export const errorRow = z.strictObject({

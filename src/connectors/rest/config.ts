@@ -42,11 +42,16 @@ const create = z.strictObject({
   then: steps('afterCreate').optional(),
 });
 
+const search = listing('find').extend({
+  /** What is found says only who it is (`accounts.id`): each account is then read by `get`. */
+  thenGet: z.boolean().default(false),
+});
+
 const operations = z.strictObject({
   list: listing('plain'),
   get: one,
   /** By `login` and by attributes. What comes back is compared with the value: a fuzzy search is no danger. */
-  find: z.record(z.string(), listing('find')),
+  find: z.record(z.string(), search),
   create: create.optional(),
   update: steps('update').optional(),
   disable: steps('write').optional(),
@@ -63,7 +68,7 @@ const groups = z.strictObject({
   find: listing('groupByName'),
   id: expression('item', 'text'),
   name: expression('item', 'text'),
-  ofAccount: listing('byId'),
+  ofAccount: listing('ofAccount'),
   members: listing('group'),
   memberId: expression('item', 'text'),
   add: steps('member'),
@@ -71,27 +76,30 @@ const groups = z.strictObject({
 });
 
 const sessions = z.strictObject({
-  list: listing('byId'),
-  revoke: steps('write'),
+  list: listing('ofAccount'),
+  revoke: steps('sessions'),
   /** What nobody can call back, and how long it lives at most. */
   residual: z.strictObject({ what: z.string().min(1), forMs: z.int().positive() }).optional(),
 });
 
+/** One of the target's lists of what lets a person in. */
 const credentials = z.strictObject({
-  list: listing('byId'),
+  list: listing('ofAccount'),
   /** One of Tenure's kinds; '' is none of them (the password itself). */
   kind: expression('item', 'text'),
   id: expression('item', 'text'),
   revoke: steps('credential'),
 });
 
-const owned = z.strictObject({ list: listing('byId'), id: expression('item', 'text'), transfer: steps('owned') });
+const owned = z.strictObject({ list: listing('ofAccount'), id: expression('item', 'text'), transfer: steps('owned') });
 
 const signIn = z.strictObject({
   /** Where people sign in, when that is elsewhere. */
   baseUrl: urlOrReference.optional(),
   request: request('signIn'),
   secrets: z.record(z.string(), secretReference).default({}),
+  /** `text`: the answer may be a page, and `body` is then its text. */
+  body: z.enum(['json', 'text']).default('json'),
   /** The first row that fits decides; nothing fits = unknown. */
   answers: z.array(signInAnswer).min(1),
   /** The target's error id in the answer. */
@@ -117,7 +125,7 @@ export const restConfigSchema = z
     operations,
     groups: groups.optional(),
     sessions: sessions.optional(),
-    credentials: credentials.optional(),
+    credentials: z.array(credentials).min(1).optional(),
     owned: owned.optional(),
     signIn: signIn.optional(),
     /** The first row that fits decides; then what the status says (RFC 9110). */

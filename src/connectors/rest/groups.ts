@@ -7,6 +7,7 @@ import { refOf, requireAccount, runOf } from './context.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { allItems, itemText, requireText } from './items.js';
 import { accountVariables } from './observe.js';
+import type { SeenAccount } from './observe.js';
 import { readPage, start } from './pages.js';
 import { places } from './places.js';
 import { runSteps } from './steps.js';
@@ -17,12 +18,12 @@ type GroupsConfig = NonNullable<RestConfig['groups']>;
 /** The names of an account's groups, read from the target's own list; undefined where none is configured. */
 export async function entitlementsOf(
   rest: RestContext,
-  nativeId: string,
+  seen: SeenAccount,
   run: Run,
 ): Promise<readonly string[] | undefined> {
   const { groups } = rest.config;
   if (groups === undefined) return undefined;
-  const items = await allItems(rest, groups.ofAccount, places.byId, { account: { id: nativeId } }, run);
+  const items = await allItems(rest, groups.ofAccount, places.ofAccount, { account: accountVariables(seen) }, run);
   return items.map((item) => requireText(rest, groups.name, item, run));
 }
 
@@ -54,7 +55,7 @@ export async function changeMember(
   if (seen === undefined) {
     throw new ConnectorError({ code: 'NOT_FOUND', operation: run.operation, sent: false, ref });
   }
-  const held = (await entitlementsOf(rest, ref.nativeId, run)) ?? [];
+  const held = (await entitlementsOf(rest, seen, run)) ?? [];
   if (held.includes(entitlement.name) === wanted) return { outcome: 'already-in-state', ref, changed: [] };
   const variables = { account: accountVariables(seen), group };
   await runSteps(rest, wanted ? groups.add : groups.remove, { place: places.member, variables, ref }, run);

@@ -18,8 +18,8 @@ export async function listOwned(
   ctx: OperationContext,
 ): Promise<OwnedCount> {
   const run = runOf(rest, 'listOwned', ctx);
-  await requireSeen(rest, ref, run);
-  const items = await allItems(rest, owned.list, places.byId, { account: { id: ref.nativeId } }, run);
+  const account = accountVariables(await requireSeen(rest, ref, run));
+  const items = await allItems(rest, owned.list, places.ofAccount, { account }, run);
   return { count: items.length, road: 'http:owned-list' };
 }
 
@@ -37,8 +37,8 @@ export async function transferOwned(
   if (heirSeen === undefined) {
     throw new ConnectorError({ code: 'NOT_FOUND', operation: run.operation, sent: false, attribute: 'heir' });
   }
-  const items = await allItems(rest, owned.list, places.byId, { account: { id: ref.nativeId } }, run);
   const account = accountVariables(seen);
+  const items = await allItems(rest, owned.list, places.ofAccount, { account }, run);
   const heir = { id: heirRef.nativeId, login: heirSeen.observed.login, item: heirSeen.item };
   let doneBefore = 0;
   for (const item of items) {

@@ -8,7 +8,7 @@ import { nextLink } from './links.js';
 import type { Place } from './expressions.js';
 import { places } from './places.js';
 import { render } from './render.js';
-import { answerVariables, asText, readAnswer } from './values.js';
+import { answerVariables, asText, holds, readAnswer } from './values.js';
 import type { Variables } from './values.js';
 
 /** Where a list goes on. `last` is the id of the last item seen: it is asked for again, to notice that positions have moved. */
@@ -93,8 +93,7 @@ async function readLinked(
   const first = requestOf(rest, source, { ...limit, ...token }, run);
   // A cursor has been outside: its URL is checked like one of an answer.
   const call = from.url === undefined ? first : { ...first, url: sameOrigin(rest.baseUrl, from.url, run.operation) };
-  const answer = await run.send(call, run.ctx);
-  const all = itemsOf(rest, source, answer, run);
+  const { answer, items: all, isAbsent } = await ask(rest, source, call, run);
   const skip = from.skip ?? 0;
   const before = all[skip - 1];
   const shifted = from.shifted === true || (skip > 0 && (before === undefined || source.idOf(before) !== from.last));
@@ -109,7 +108,7 @@ async function readLinked(
       next: { ...from, skip: skip + size, ...lastId, shifted },
     };
   }
-  const next = nextOf(rest, paging, answer, call, run);
+  const next = isAbsent ? undefined : nextOf(rest, paging, answer, call, run);
   if (next === undefined) return { items, headers: answer.headers, complete: !shifted };
   if (next.url === call.url || (next.token !== undefined && next.token === from.token))
     throw unavailable(run, 'cursor-repeats');
@@ -149,8 +148,7 @@ async function readAtOffset(
   const overlap = from.last === undefined ? 0 : 1;
   const count = Math.min(size + overlap, paging.size.max);
   const parameters = { [paging.param]: paging.first + from.index - overlap, [paging.size.param]: count };
-  const answer = await run.send(requestOf(rest, source, parameters, run), run.ctx);
-  const all = itemsOf(rest, source, answer, run);
+  const { items: all, answer } = await ask(rest, source, requestOf(rest, source, parameters, run), run);
   const matches = overlap === 0 || (all[0] !== undefined && source.idOf(all[0]) === from.last);
   const shifted = from.shifted === true || !matches;
   const items = (matches ? all.slice(overlap) : all).slice(0, size);
@@ -175,8 +173,7 @@ async function readNumbered(
   const count = Math.min(size, paging.size.max);
   const pageAt = async (index: number) => {
     const parameters = { [paging.param]: paging.first + index, [paging.size.param]: count };
-    const answer = await run.send(requestOf(rest, source, parameters, run), run.ctx);
-    const items = itemsOf(rest, source, answer, run);
+    const { answer, items } = await ask(rest, source, requestOf(rest, source, parameters, run), run);
     if (items.length > size) throw unavailable(run, 'page-too-large');
     return { items, headers: answer.headers };
   };
@@ -209,16 +206,23 @@ function requestOf(
   return { ...call, url: Object.keys(parameters).length === 0 ? call.url : url.href };
 }
 
-function itemsOf(rest: RestContext, source: Source, answer: HttpAnswer, run: Run): readonly Json[] {
-  const items = readAnswer(
-    places.answer,
-    source.listing.items,
-    answerVariables(answer, rest.config.values),
-    run.operation,
-  );
+/** Sends a list's request. An answer that says "there is nothing" has no items, and nothing follows it. */
+async function ask(
+  rest: RestContext,
+  source: Source,
+  call: HttpCall,
+  run: Run,
+): Promise<{ readonly answer: HttpAnswer; readonly items: readonly Json[]; readonly isAbsent: boolean }> {
+  const { items: expression, absent } = source.listing;
+  const variables = (answer: HttpAnswer): Variables => answerVariables(answer, rest.config.values);
+  const saysNothing = (answer: HttpAnswer): boolean =>
+    absent !== undefined && holds(places.answer, absent, variables(answer));
+  const answer = await run.send(call, run.ctx, saysNothing);
+  if (saysNothing(answer)) return { answer, items: [], isAbsent: true };
+  const items = readAnswer(places.answer, expression, variables(answer), run.operation);
   // An answer without its list is not an empty list.
   if (!Array.isArray(items)) throw unavailable(run, 'no-items');
-  return items as readonly Json[];
+  return { answer, items: items as readonly Json[], isAbsent: false };
 }
 
 function unavailable(run: Run, targetCode: string): ConnectorError {

@@ -63,11 +63,10 @@ export async function revokeSessions(
 ): Promise<MutationResult> {
   const run = runOf(rest, 'revokeSessions', ctx);
   const seen = await requireSeen(rest, ref, run);
-  if ((await sessionItems(rest, sessions, seen, run)).length === 0) {
-    return { outcome: 'already-in-state', ref, changed: [] };
-  }
-  const account = accountVariables(seen);
-  await runSteps(rest, sessions.revoke, { place: places.write, variables: { account }, ref }, run);
+  const open = await sessionItems(rest, sessions, seen, run);
+  if (open.length === 0) return { outcome: 'already-in-state', ref, changed: [] };
+  const variables = { account: accountVariables(seen), sessions: open };
+  await runSteps(rest, sessions.revoke, { place: places.sessions, variables, ref }, run);
   return { outcome: 'applied', ref, changed: [] };
 }
 
@@ -77,28 +76,42 @@ function sessionItems(
   seen: SeenAccount,
   run: Run,
 ): Promise<readonly Json[]> {
-  return allItems(rest, sessions.list, places.byId, { account: { id: seen.observed.ref.nativeId } }, run);
+  return allItems(rest, sessions.list, places.ofAccount, { account: accountVariables(seen) }, run);
 }
 
 type CredentialsConfig = NonNullable<RestConfig['credentials']>;
+type CredentialSource = CredentialsConfig[number];
 
 interface SeenCredential {
   readonly id: string;
   readonly kind: CredentialKind;
   readonly item: Json;
+  /** How one of this list is taken away. */
+  readonly revoke: CredentialSource['revoke'];
 }
 
-/** Second factors and keys. A kind that the configuration does not know is INVALID: what lets somebody in is never overlooked. */
+/** Second factors and keys of all lists. */
 async function readCredentials(
   rest: RestContext,
   credentials: CredentialsConfig,
   seen: SeenAccount,
   run: Run,
 ): Promise<readonly SeenCredential[]> {
-  const account = { id: seen.observed.ref.nativeId };
-  const items = await allItems(rest, credentials.list, places.byId, { account }, run);
+  const found: SeenCredential[] = [];
+  for (const source of credentials) found.push(...(await readSource(rest, source, seen, run)));
+  return found;
+}
+
+/** A kind that the configuration does not know is INVALID: what lets somebody in is never overlooked. */
+async function readSource(
+  rest: RestContext,
+  source: CredentialSource,
+  seen: SeenAccount,
+  run: Run,
+): Promise<readonly SeenCredential[]> {
+  const items = await allItems(rest, source.list, places.ofAccount, { account: accountVariables(seen) }, run);
   return items.flatMap((item): SeenCredential[] => {
-    const kind = itemText(rest, credentials.kind, item, run);
+    const kind = itemText(rest, source.kind, item, run);
     if (kind === '') return [];
     const known = credentialKinds.find((each) => each === kind);
     if (known === undefined) {
@@ -110,7 +123,7 @@ async function readCredentials(
         targetCode: 'unknown-kind',
       });
     }
-    return [{ id: requireText(rest, credentials.id, item, run), kind: known, item }];
+    return [{ id: requireText(rest, source.id, item, run), kind: known, item, revoke: source.revoke }];
   });
 }
 
@@ -137,9 +150,9 @@ export async function revokeCredentials(
   const found = await readCredentials(rest, credentials, seen, run);
   const account = accountVariables(seen);
   let doneBefore = 0;
-  for (const credential of found) {
-    const scope = { place: places.credential, variables: { account, credential }, ref, doneBefore };
-    doneBefore += await runSteps(rest, credentials.revoke, scope, run);
+  for (const { id, kind, item, revoke } of found) {
+    const variables = { account, credential: { id, kind, item } };
+    doneBefore += await runSteps(rest, revoke, { place: places.credential, variables, ref, doneBefore }, run);
   }
   return { outcome: found.length === 0 ? 'already-in-state' : 'applied', ref, changed: [] };
 }

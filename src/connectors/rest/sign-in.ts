@@ -30,7 +30,8 @@ export async function probeSignIn(
     try {
       const variables = { values, login, secret: secret.reveal(), secrets };
       const call = render(signIn.request, { ...how, place: places.signIn, variables });
-      const answer = await send({ ...call, anonymous: true }, ctx, () => true);
+      const textAnswer = signIn.body === 'text';
+      const answer = await send({ ...call, anonymous: true, textAnswer }, ctx, () => true);
       const seen = answerVariables(answer, values);
       const row = signIn.answers.find(
         (each) => each.status === answer.status && (each.when === undefined || holds(places.answer, each.when, seen)),
@@ -65,7 +66,8 @@ async function signOut(
   const variables = { ...answerVariables(answer, rest.config.values), secrets };
   const how = { operation: 'probeSignIn', write: false, baseUrl: rest.signInBaseUrl };
   try {
-    await send({ ...render(signIn.signOut, { ...how, place: places.signedIn, variables }), anonymous: true }, ctx);
+    const call = render(signIn.signOut, { ...how, place: places.signedIn, variables });
+    await send({ ...call, anonymous: true, textAnswer: signIn.body === 'text' }, ctx);
   } catch {
     // The probe's answer stands; a session left behind shows in the session count.
     ctx.logger.warn({ application: rest.application }, 'the session of a sign-in probe could not be closed');

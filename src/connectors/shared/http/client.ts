@@ -19,6 +19,8 @@ export interface HttpCall {
   readonly headers?: Readonly<Record<string, string>>;
   /** Without the target's own credential: a person's sign-in. */
   readonly anonymous?: boolean;
+  /** The answer may be any text, for instance a page: what is no JSON comes back as it is. */
+  readonly textAnswer?: boolean;
   /** Writes await the caller's marker and become AMBIGUOUS when their answer is lost. */
   readonly write: boolean;
 }
@@ -27,6 +29,7 @@ export interface HttpAnswer {
   readonly status: number;
   /** Parsed JSON; undefined when there is no body, or none that can be read. */
   readonly body: Json | undefined;
+  /** By lower-case name; of several with one name the first, but all of `set-cookie`, one a line. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -144,7 +147,7 @@ export class HttpClient {
           : { body: typeof call.body === 'string' ? call.body : JSON.stringify(call.body) }),
       });
       const text = await response.body.text();
-      const body = parseJson(text);
+      const body = parseJson(text) ?? (call.textAnswer === true && text !== '' ? text : undefined);
       return {
         status: response.statusCode,
         body,
@@ -187,8 +190,8 @@ function parseJson(text: string): Json | undefined {
 function plainHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => {
-      const first = Array.isArray(value) ? value[0] : value;
-      return first === undefined ? [] : [[name, first]];
+      const plain = !Array.isArray(value) ? value : name === 'set-cookie' ? value.join('\n') : value[0];
+      return plain === undefined ? [] : [[name, plain]];
     }),
   );
 }
