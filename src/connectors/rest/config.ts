@@ -35,6 +35,8 @@ const one = z.strictObject({
 });
 
 const create = z.strictObject({
+  /** Asked before: whether the login is taken although no account has it, for instance by one that is gone. Where one request creates and changes, this says so in time. */
+  taken: z.strictObject({ request: request('create'), when: expression('answer', 'bool') }).optional(),
   steps: steps('create').max(1, 'must be one request; what follows belongs under then'),
   /** The new account's id in the answer; absent in it: the account is looked up. */
   id: expression('answer', 'text'),

@@ -18,8 +18,9 @@ import type { RestContext, Run } from './context.js';
 import { refOf, requireAccount, runOf } from './context.js';
 import { accountVariables } from './observe.js';
 import { places } from './places.js';
+import { render } from './render.js';
 import { runSteps } from './steps.js';
-import { answerVariables, asText, readAnswer } from './values.js';
+import { answerVariables, asText, holds, readAnswer } from './values.js';
 import type { Variables } from './values.js';
 
 type CreateConfig = NonNullable<RestConfig['operations']['create']>;
@@ -72,13 +73,28 @@ async function createNew(
 ): Promise<AccountRef> {
   // Not every target refuses a login that is taken.
   const taken = await searchAccounts(rest, { attribute: 'login', value: spec.login }, run);
-  if (taken.length > 0) throw new ConnectorError({ code: 'ALREADY_EXISTS', operation: 'create', sent: false });
+  const isReserved = create.taken !== undefined && (await isTaken(rest, create.taken, variables, run));
+  if (taken.length > 0 || isReserved)
+    throw new ConnectorError({ code: 'ALREADY_EXISTS', operation: 'create', sent: false, attribute: 'login' });
   let answer: HttpAnswer | undefined;
   const onAnswer = (last: HttpAnswer): void => void (answer = last);
   // For targets that insist on a first password: nobody knows it.
   const withSecret = { ...variables, randomText: Secret.random().reveal() };
   await runSteps(rest, create.steps, { place: places.create, variables: withSecret, onAnswer }, run);
   return createdRef(rest, create, answer, spec, key, run);
+}
+
+async function isTaken(
+  rest: RestContext,
+  taken: NonNullable<CreateConfig['taken']>,
+  variables: Variables,
+  run: Run,
+): Promise<boolean> {
+  const { values } = rest.config;
+  const all = { values, key: run.ctx.idempotencyKey, randomText: '', ...variables };
+  const how = { place: places.create, variables: all, operation: run.operation, write: false, baseUrl: rest.baseUrl };
+  const says = (answer: HttpAnswer): boolean => holds(places.answer, taken.when, answerVariables(answer, values));
+  return says(await run.send(render(taken.request, how), run.ctx, says));
 }
 
 async function createdRef(

@@ -50,6 +50,8 @@ export interface Harness {
   readonly disabledBeforeSecret?: true;
   /** An account is made by several writes: each awaits the marker, and repeating an interrupted create finishes it (`applied`). */
   readonly createsInSteps?: true;
+  /** The login of a deleted account is never given to anybody else: a create with it is refused. */
+  readonly keepsDeletedLogins?: true;
   /** Undefined = no such account. */
   peek(ref: AccountRef): Promise<Peeked | undefined>;
   countByLogin(login: string): Promise<number>;
