@@ -1,18 +1,9 @@
 import { z } from 'zod';
-import { secretReference, urlOrReference } from '../shared/http/config.js';
+import { secretReference } from '../shared/http/config.js';
+import { clientCredentials, refreshTokenGrant } from '../shared/http/oauth-config.js';
 import { expression } from './config-parts.js';
 
 const header = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name');
-
-const oauth = {
-  /** May be at another origin: it is configured, not named by an answer. */
-  tokenUrl: urlOrReference,
-  clientId: z.string().min(1),
-  scope: z.string().optional(),
-  audience: z.string().optional(),
-  /** How the client names itself to the token endpoint (RFC 6749, 2.3.1). */
-  clientAuth: z.enum(['basic', 'body']).default('basic'),
-};
 
 /** How Tenure itself is known to the target. Mutual TLS is `tls.clientCertificate`, with or beside one of these. */
 export const auth = z.discriminatedUnion('type', [
@@ -27,15 +18,8 @@ export const auth = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('basic'), username: z.string().min(1), password: secretReference }),
   z.strictObject({ type: z.literal('apiKey'), in: z.enum(['header', 'query']), name: header, key: secretReference }),
-  /** RFC 6749, 4.4 */
-  z.strictObject({ type: z.literal('oauth2-client-credentials'), ...oauth, clientSecret: secretReference }),
-  /** RFC 6749, 6 */
-  z.strictObject({
-    type: z.literal('oauth2-refresh-token'),
-    ...oauth,
-    clientSecret: secretReference.optional(),
-    refreshToken: secretReference,
-  }),
+  clientCredentials,
+  refreshTokenGrant,
   /** A signature over each request. */
   z.strictObject({
     type: z.literal('hmac'),

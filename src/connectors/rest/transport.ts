@@ -4,7 +4,7 @@ import type { ConnectorErrorCode } from '../errors.js';
 import { codeOfStatus } from '../shared/http/classify.js';
 import type { HttpAnswer, HttpCall, HttpClient, Send } from '../shared/http/client.js';
 import { parseRetryAfter } from '../shared/http/retry-after.js';
-import type { Authorizer } from './auth/authorizer.js';
+import type { Authorizer } from '../shared/http/authorizer.js';
 import type { RestConfig } from './config.js';
 import { places } from './places.js';
 import { answerVariables, holds } from './values.js';

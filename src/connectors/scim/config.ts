@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { quirksSchema } from './quirks.js';
+import { clientCredentials } from '../shared/http/oauth-config.js';
 import { httpTls, secretReference, serverPath, urlOrReference } from '../shared/http/config.js';
 
 const answer = z.strictObject({
@@ -29,11 +30,13 @@ const signIn = z.strictObject({
   signOutPath: serverPath.optional(),
 });
 
-export const scimConfigSchema = z.strictObject({
+const shape = z.strictObject({
   /** The SCIM base, for instance `https://host/scim/v2`, or a reference to it. */
   baseUrl: urlOrReference,
-  /** Bearer token, by reference. */
-  token: secretReference,
+  /** Bearer token, by reference; or `auth`. */
+  token: secretReference.optional(),
+  /** Tokens that end, from a token endpoint. */
+  auth: clientCredentials.optional(),
   tls: httpTls.optional(),
   /** auto = PATCH when the server announces it, else PUT. */
   write: z.enum(['auto', 'patch', 'put']).default('auto'),
@@ -55,6 +58,11 @@ export const scimConfigSchema = z.strictObject({
   sessions: z.strictObject({ path: serverPath }).optional(),
   /** What archive means here: attributes to set. */
   archive: z.record(z.string(), z.union([z.string(), z.boolean(), z.null()])).optional(),
+});
+
+export const scimConfigSchema = shape.superRefine(({ token, auth }, issues) => {
+  if ((token === undefined) === (auth === undefined))
+    issues.addIssue({ code: 'custom', path: ['token'], message: 'is needed, or auth in its place' });
 });
 
 export type ScimConfig = z.infer<typeof scimConfigSchema>;

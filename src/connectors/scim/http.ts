@@ -1,4 +1,4 @@
-import type { Secret } from '../secret.js';
+import type { Authorization, Authorizer } from '../shared/http/authorizer.js';
 import { codeOfStatus } from '../shared/http/classify.js';
 import { HttpClient } from '../shared/http/client.js';
 import type { HttpAnswer, HttpTls } from '../shared/http/client.js';
@@ -6,13 +6,32 @@ import { parseRateReset } from '../shared/http/retry-after.js';
 import type { QuirkFlags } from './quirks.js';
 import { asObject } from '../shared/http/json.js';
 
-/** The HTTP side of one SCIM server: its media type, its bearer token, and its error types (RFC 7644, 3.12). */
-export function createScimHttp(token: Secret, timeoutMs: number, quirks: QuirkFlags, tls?: HttpTls): HttpClient {
+/**
+ * The HTTP side of one SCIM server: its media type, its credential, and its error types (RFC 7644, 3.12). A token that is refused is renewed and the
+ * call sent again, once and only when the token was not new.
+ */
+export function createScimHttp(
+  authorizer: Authorizer,
+  timeoutMs: number,
+  quirks: QuirkFlags,
+  tls?: HttpTls,
+): HttpClient {
+  const tokens = new WeakMap<object, NonNullable<Authorization['token']>>();
   return new HttpClient({
     timeoutMs,
     ...(tls === undefined ? {} : { tls }),
     headers: { accept: 'application/scim+json, application/json', 'content-type': 'application/scim+json' },
-    authorize: () => Promise.resolve({ authorization: `Bearer ${token.reveal()}` }),
+    authorize: async (call, ctx) => {
+      const { headers, token } = await authorizer.authorize(call, ctx);
+      if (token !== undefined) tokens.set(headers, token);
+      return headers;
+    },
+    refused: (credential) => {
+      const token = tokens.get(credential);
+      if (token === undefined) return false;
+      authorizer.forget?.(token.value);
+      return !token.isFresh;
+    },
     ...(quirks.rateHeaders === true ? { delay: (answer: HttpAnswer) => resetAfter(answer) } : {}),
     classify: (call, answer) => {
       const scimType = scimTypeOf(answer);

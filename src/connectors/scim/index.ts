@@ -22,6 +22,10 @@ import { createAccount, keyAttribute } from './create.js';
 import { deleteAccount } from './delete.js';
 import { addMember, listMembers, removeMember } from './groups.js';
 import { createScimHttp } from './http.js';
+import type { Authorizer } from '../shared/http/authorizer.js';
+import type { HttpTls } from '../shared/http/client.js';
+import { createOAuthOf } from '../shared/http/oauth-config.js';
+import type { OAuthDeps } from '../shared/http/oauth-config.js';
 import { resolveTls } from '../shared/http/config.js';
 import { baseUrlOf } from '../shared/http/guard.js';
 import { listAccounts } from './list.js';
@@ -51,17 +55,33 @@ export const scimFactory: ConnectorFactory = {
       throw new ConnectorConfigError(application, ['quirks.adoptBy: is no attribute of a user']);
     }
     const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
-    const http = createScimHttp(
-      deps.secrets(config.token),
-      config.requestTimeoutMs,
-      quirks,
-      resolveTls(config.tls, deps.secrets),
-    );
     const baseUrl = baseUrlOf(application, base);
+    const tls = resolveTls(config.tls, deps.secrets);
+    const authorizer = authorizerOf(config, { application, baseUrl, secrets: deps.secrets, tls });
+    const http = createScimHttp(authorizer, config.requestTimeoutMs, quirks, tls);
     const features = createFeatures(config, quirks, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
-    return createScimConnector({ application, config, quirks, baseUrl, http, features });
+    const close = async (): Promise<void> => void (await Promise.all([http.close(), authorizer.close?.()]));
+    return { ...createScimConnector({ application, config, quirks, baseUrl, http, features }), close };
   },
 };
+
+function authorizerOf(
+  config: ScimConfig,
+  deps: Pick<OAuthDeps, 'application' | 'baseUrl' | 'secrets'> & { readonly tls: HttpTls | undefined },
+): Authorizer {
+  const { auth, token } = config;
+  if (auth !== undefined) {
+    const { tls, ...others } = deps;
+    return createOAuthOf(auth, {
+      ...others,
+      timeoutMs: config.requestTimeoutMs,
+      ...(tls === undefined ? {} : { tls }),
+    });
+  }
+  if (token === undefined) throw new ConnectorConfigError(deps.application, ['token: is needed, or auth']);
+  const bearer = deps.secrets(token);
+  return { authorize: () => Promise.resolve({ headers: { authorization: `Bearer ${bearer.reveal()}` } }) };
+}
 
 /** What a configuration makes possible: data only, no request. */
 export function scimCapabilities(config: ScimConfig): Capabilities {
@@ -104,15 +124,14 @@ export function scimCapabilities(config: ScimConfig): Capabilities {
   };
 }
 
-function createScimConnector(scim: ScimContext): Connector {
-  const { config, http } = scim;
+function createScimConnector(scim: ScimContext): Omit<Connector, 'close'> {
+  const { config } = scim;
   return {
     descriptor: scimDescriptor,
     capabilities: () => scimCapabilities(config),
     schema: () => Promise.resolve(schemaOfUsers()),
     health: (ctx) => health(scim, ctx),
     validate: (ctx) => validate(scim, ctx),
-    close: () => http.close(),
     list: (query, ctx) => listAccounts(scim, query, ctx),
     get: (ref, ctx) => getAccount(scim, ref, ctx),
     find: (by, ctx) => findAccounts(scim, by, ctx),

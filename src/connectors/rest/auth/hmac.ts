@@ -8,7 +8,7 @@ import type { Place } from '../expressions.js';
 import { places } from '../places.js';
 import { asText } from '../values.js';
 import type { Variables } from '../values.js';
-import type { Authorizer } from './authorizer.js';
+import type { Authorizer } from '../../shared/http/authorizer.js';
 
 type HmacConfig = Extract<Auth, { type: 'hmac' }>;
 

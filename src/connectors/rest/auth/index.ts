@@ -1,21 +1,12 @@
-import type { SecretResolver } from '../../secret.js';
-import { isSecretReference } from '../../secret.js';
-import { HttpClient } from '../../shared/http/client.js';
-import type { HttpTls } from '../../shared/http/client.js';
-import { baseUrlOf } from '../../shared/http/guard.js';
+import type { Authorizer } from '../../shared/http/authorizer.js';
+import { createOAuthOf } from '../../shared/http/oauth-config.js';
+import type { OAuthDeps } from '../../shared/http/oauth-config.js';
 import type { Auth } from '../config-auth.js';
 import type { Variables } from '../values.js';
-import type { Authorizer } from './authorizer.js';
 import { createHmacAuth } from './hmac.js';
-import { createOAuth } from './oauth.js';
 
-export interface AuthDeps {
-  readonly application: string;
-  readonly secrets: SecretResolver;
-  readonly baseUrl: string;
-  readonly timeoutMs: number;
+export interface AuthDeps extends OAuthDeps {
   readonly values: Variables;
-  readonly tls?: HttpTls;
 }
 
 /** The authorizer of a configuration; opens no connection. Throws SecretReferenceError and ConnectorConfigError. */
@@ -52,25 +43,4 @@ export function createAuthorizer(auth: Auth, deps: AuthDeps): Authorizer {
     case 'oauth2-refresh-token':
       return createOAuthOf(auth, deps);
   }
-}
-
-type OAuthConfig = Extract<Auth, { type: 'oauth2-client-credentials' | 'oauth2-refresh-token' }>;
-
-function createOAuthOf(auth: OAuthConfig, deps: AuthDeps): Authorizer {
-  const { application, secrets, baseUrl, timeoutMs, tls } = deps;
-  const named = isSecretReference(auth.tokenUrl) ? secrets(auth.tokenUrl).reveal() : auth.tokenUrl;
-  const tokenUrl = baseUrlOf(application, named);
-  // What is pinned for the target holds for the target alone.
-  const isSame = new URL(tokenUrl).origin === new URL(baseUrl).origin;
-  const http = new HttpClient({ timeoutMs, connections: 1, ...(isSame && tls !== undefined ? { tls } : {}) });
-  const { scope, audience, clientSecret } = auth;
-  const options = {
-    tokenUrl,
-    clientId: auth.clientId,
-    clientAuth: auth.clientAuth,
-    parameters: { ...(scope === undefined ? {} : { scope }), ...(audience === undefined ? {} : { audience }) },
-    ...(clientSecret === undefined ? {} : { clientSecret: secrets(clientSecret) }),
-    ...(auth.type === 'oauth2-refresh-token' ? { refreshToken: secrets(auth.refreshToken) } : {}),
-  };
-  return createOAuth(options, http);
 }

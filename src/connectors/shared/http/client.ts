@@ -40,6 +40,8 @@ export interface HttpOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The headers that carry the target's credential, made anew for every request. May ask the target for a token. */
   authorize?(call: HttpCall, ctx: OperationContext): Promise<Readonly<Record<string, string>>>;
+  /** The target answered 401 to this credential: whether a new one is worth another try. 401 says that nothing was done. */
+  refused?(credential: Readonly<Record<string, string>>): boolean;
   /** The target's own meaning of an answer of status 300 and more; undefined: what the status says. */
   classify?(call: HttpCall, answer: HttpAnswer): { readonly code?: ConnectorErrorCode; readonly targetCode?: string };
   /** The delay that an answer asks for where it has no Retry-After. */
@@ -102,12 +104,16 @@ export class HttpClient {
   }
 
   async #sendOn(agent: Agent, call: HttpCall, ctx: OperationContext, accept: readonly number[]): Promise<HttpAnswer> {
-    const credential = call.anonymous === true ? {} : ((await this.#options.authorize?.(call, ctx)) ?? {});
+    const authorize = async () => (call.anonymous === true ? {} : ((await this.#options.authorize?.(call, ctx)) ?? {}));
+    const credential = await authorize();
     if (call.write) {
       await ctx.sentMarker?.();
     }
     const limit = timeLimit(ctx, call.operation, this.#options.timeoutMs);
-    const { malformed, ...answer } = await this.#exchange(agent, call, credential, limit.signal);
+    let { malformed, ...answer } = await this.#exchange(agent, call, credential, limit.signal);
+    if (answer.status === 401 && call.anonymous !== true && this.#options.refused?.(credential) === true) {
+      ({ malformed, ...answer } = await this.#exchange(agent, call, await authorize(), limit.signal));
+    }
     if (answer.status >= 300 && !accept.includes(answer.status)) {
       const meant = this.#options.classify?.(call, answer) ?? {};
       const code = meant.code ?? codeOfStatus(call, answer.status);

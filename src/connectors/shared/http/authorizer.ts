@@ -1,5 +1,5 @@
 import type { OperationContext } from '../../connector.js';
-import type { HttpCall } from '../../shared/http/client.js';
+import type { HttpCall } from './client.js';
 
 export interface Authorization {
   readonly headers: Readonly<Record<string, string>>;

@@ -1,8 +1,8 @@
 import type { OperationContext } from '../../connector.js';
 import { ConnectorError, isConnectorError } from '../../errors.js';
 import type { Secret } from '../../secret.js';
-import type { HttpClient } from '../../shared/http/client.js';
-import { asObject } from '../../shared/http/json.js';
+import type { HttpClient } from './client.js';
+import { asObject } from './json.js';
 import type { Authorizer } from './authorizer.js';
 
 export interface OAuthOptions {
