@@ -176,8 +176,9 @@ async function startServer(options: ServerOptions): Promise<{ readonly baseUrl: 
     `-Djboss.server.config.dir=${join(home, 'conf')}`,
     ...['-cp', join(home, 'lib', 'quarkus-run.jar'), 'io.quarkus.bootstrap.runner.QuarkusEntryPoint'],
     // `local`: no cluster, so nothing listens beyond loopback.
-    ...['start', '--optimized', '--cache=local', '--http-enabled=true', '--hostname-strict=false'],
-    ...['--http-host=127.0.0.1', `--http-port=${port}`],
+    ...['start', '--optimized', '--cache=local', '--http-enabled=true'],
+    // A name of its own, so that tokens and SCIM's audience hold through a proxy as well.
+    ...[`--hostname=http://127.0.0.1:${port}`, '--http-host=127.0.0.1', `--http-port=${port}`],
   ];
   const env = { ...inheritedEnvironment(), ...options.env };
   const child = await spawnChild({ command: 'java', args, logFile, env });
@@ -245,14 +246,18 @@ async function createRealm(baseUrl: string, options: RealmOptions): Promise<Real
   };
 }
 
-/** Attributes beside Keycloak's own; what the realm's profile does not declare is not kept. */
+const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
+
+/** Attributes beside Keycloak's own; what the realm's profile does not declare is not kept. `scim`: what its SCIM API shows it as. */
 const ownAttributes = [
-  ...['externalId', 'displayName', 'title', 'department', 'archivedAt'].map((name) => ({ name, multivalued: false })),
-  { name: 'phones', multivalued: true },
-].map((attribute) => ({
+  ...['externalId', 'displayName', 'title'].map((name) => ({ name, multivalued: false, scim: name })),
+  ...['department', 'costCenter'].map((name) => ({ name, multivalued: false, scim: `${enterprise}:${name}` })),
+  { name: 'archivedAt', multivalued: false, scim: undefined },
+  { name: 'phones', multivalued: true, scim: undefined },
+].map(({ scim, ...attribute }) => ({
   ...attribute,
   // Keycloak's SCIM API fails on an attribute that has none.
-  annotations: {},
+  annotations: scim === undefined ? {} : { 'kc.scim.schema.attribute': scim },
   permissions: { view: ['admin'], edit: ['admin'] },
   validations: { length: { max: 2000 } },
 }));

@@ -36,8 +36,13 @@ export function createScimHttp(
     classify: (call, answer) => {
       const scimType = scimTypeOf(answer);
       const spent = quirks.rateHeaders === true && answer.status === 403 && isSpent(answer);
+      const isTaken = quirks.conflictMeansTaken === true && answer.status === 409 && /\/Users(\/|$)/.test(call.url);
       const code =
-        scimType === 'uniqueness' ? 'ALREADY_EXISTS' : spent ? 'RATE_LIMITED' : codeOfStatus(call, answer.status);
+        scimType === 'uniqueness' || (scimType === undefined && isTaken)
+          ? 'ALREADY_EXISTS'
+          : spent
+            ? 'RATE_LIMITED'
+            : codeOfStatus(call, answer.status);
       return { code, targetCode: `http-${answer.status}${scimType === undefined ? '' : ` ${scimType}`}` };
     },
   });

@@ -18,6 +18,8 @@ const flags = {
   adoptBy: z.string().min(1).optional(),
   /** False: every list begins with the first user, whatever is asked; it is then read whole. */
   startIndex: z.boolean().optional(),
+  /** 409 without a scimType is an answer to a write of a user whose name another one has. */
+  conflictMeansTaken: z.boolean().optional(),
   /** False: userName cannot be changed. */
   rename: z.boolean().optional(),
   /** True: DELETE only deactivates, so this server cannot delete. */
