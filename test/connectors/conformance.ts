@@ -66,15 +66,19 @@ export function describeConformance(name: string, start: () => Promise<Harness>,
       }
     });
     for (const [groupName, run] of Object.entries(conformanceGroups)) {
-      it(groupName, async () => {
-        if (harness === undefined) {
-          throw new Error('the harness did not start');
-        }
-        const result = await run(harness);
-        checks += result.checks;
-        skipped.push(...result.skipped.map((what) => `${groupName}: ${what}`));
-        expect(result.problems).toEqual([]);
-      });
+      it(
+        groupName,
+        async () => {
+          if (harness === undefined) {
+            throw new Error('the harness did not start');
+          }
+          const result = await run(harness);
+          checks += result.checks;
+          skipped.push(...result.skipped.map((what) => `${groupName}: ${what}`));
+          expect(result.problems).toEqual([]);
+        },
+        240_000,
+      );
     }
     it('was really tried', () => {
       expect(checks).toBeGreaterThanOrEqual(leastChecks);

@@ -24,7 +24,7 @@ if (reason === undefined) {
       baseUrl: realm.scimUrl,
       token: String(body['access_token']),
       clientSecret,
-      config: { auth, secret: 'none', quirks: { conflictMeansTaken: true } },
+      config: { auth, secret: 'none', quirks: { conflictMeansTaken: true, groupIdFilter: false } },
       wrong: { auth: { ...auth, clientSecret: 'env:WRONG' } },
       variant: 'withGroups',
       group: 'staff',

@@ -78,7 +78,8 @@ async function changeMember(
   requireAccount(ref.objectClass, operation);
   const id = await requireGroup(scim, group, operation, ctx);
   const way = await groupWriteOf(scim, ctx);
-  const whole = way === 'put' || scim.quirks.memberFilter === false;
+  const { memberFilter, groupIdFilter } = scim.quirks;
+  const whole = way === 'put' || memberFilter === false || groupIdFilter === false;
   // The version is read before the membership, so that whoever writes in between makes the write below a CONFLICT.
   const versioned = whole || (await scim.features(ctx)).etag;
   const current: Current = versioned

@@ -51,7 +51,26 @@ export async function validate(scim: ScimContext, ctx: OperationContext): Promis
   if (scim.config.groups && scim.quirks.memberFilter !== false && !(await filtersBy(scim, 'Groups', member, ctx))) {
     say('error', 'no-member-filter', 'groups cannot be filtered by member: see quirks.memberFilter');
   }
+  if (scim.config.groups && scim.quirks.groupIdFilter !== false && !(await findsGroupById(scim, ctx))) {
+    say('error', 'no-group-id-filter', 'groups cannot be filtered by id: see quirks.groupIdFilter');
+  }
   return findings;
+}
+
+/** Whether a filter by id finds a group that is there; a server without groups says nothing about it. */
+async function findsGroupById(scim: ScimContext, ctx: OperationContext): Promise<boolean> {
+  const url = `${scim.baseUrl}/Groups?startIndex=1&count=1&excludedAttributes=members`;
+  const call = { operation: 'validate', method: 'GET', url, write: false } as const;
+  const id = listOf(call, await scim.http.send(call, ctx))[0]?.['id'];
+  if (typeof id !== 'string') return true;
+  const options = { operation: 'validate', count: 1, excluded: 'members' };
+  try {
+    const found = await search(scim, 'Groups', `id eq ${JSON.stringify(id)}`, options, ctx);
+    return found.some((group) => group['id'] === id);
+  } catch (error) {
+    if (isConnectorError(error) && (error.code === 'INVALID' || error.code === 'UNSUPPORTED')) return false;
+    throw error;
+  }
 }
 
 /** A filter that nothing fits must give nothing: a server that ignores it gives everything, and one that lacks it refuses. */

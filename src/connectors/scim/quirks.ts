@@ -14,6 +14,8 @@ const flags = {
   groupWrite: z.enum(['patch', 'put', 'user']).optional(),
   /** False: the filter `members.value eq` is not there, all groups are read instead. */
   memberFilter: z.boolean().optional(),
+  /** False: a filter on the `id` of a group finds nothing; whether one holds an account is read from the whole group. */
+  groupIdFilter: z.boolean().optional(),
   /** What finds a created account again where `externalId` is not kept: another attribute, or `login`. */
   adoptBy: z.string().min(1).optional(),
   /** False: every list begins with the first user, whatever is asked; it is then read whole. */
