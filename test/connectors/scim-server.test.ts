@@ -406,6 +406,44 @@ suite('scim on the real scim2-server', () => {
       expect((await walk(through({}, by))).complete).toBe(false);
     });
 
+    it('groupIdFilter: without the flag a member is overlooked, and validate says so', async () => {
+      const nobody = {
+        totalResults: 0,
+        Resources: [],
+        schemas: ['urn:ietf:params:scim:api:messages:2.0:ListResponse'],
+      };
+      const by: Intercept = (request, forward) =>
+        /\/Groups\?.*filter=id%20eq/.test(request.path)
+          ? Promise.resolve({ status: 200, headers: {}, body: JSON.stringify(nobody) })
+          : forward();
+      const [flagged, plain] = [through({ quirks: { groupIdFilter: false } }, by), through({}, by)];
+      const { ref } = await flagged.create!(spec(), newContext());
+      const { name } = await makeGroup();
+      const group = { application: 'x', name };
+      expect((await flagged.addMember!(group, ref, newContext())).outcome).toBe('applied');
+      expect((await flagged.addMember!(group, ref, newContext())).outcome).toBe('already-in-state');
+      expect((await plain.removeMember!(group, ref, newContext())).outcome).toBe('already-in-state');
+      expect((await flagged.removeMember!(group, ref, newContext())).outcome).toBe('applied');
+      expect((await flagged.get(ref, newContext()))?.entitlements).toEqual([]);
+      const said = async (connector: Connector) =>
+        (await connector.validate(newContext())).some(({ code }) => code === 'no-group-id-filter');
+      expect([await said(plain), await said(flagged)]).toEqual([true, false]);
+    });
+
+    it('conflictMeansTaken: a 409 that does not say why', async () => {
+      const by: Intercept = async (_request, forward) => {
+        const reply = await forward();
+        return reply.status === 409 ? { ...reply, body: '{"status":"409"}' } : reply;
+      };
+      const [flagged, plain] = [through({ quirks: { conflictMeansTaken: true } }, by), through({}, by)];
+      const [one, other] = [spec(), spec()];
+      await flagged.create!(one, newContext());
+      const { ref } = await flagged.create!(other, newContext());
+      const delta = [{ attribute: 'login', op: 'replace', value: one.login }] as const;
+      await expect(plain.update!(ref, delta, newContext())).rejects.toMatchObject({ code: 'CONFLICT' });
+      await expect(flagged.update!(ref, delta, newContext())).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    });
+
     it('rename: a userName that cannot be changed', async () => {
       const by: Intercept = (request, forward) =>
         request.method === 'PATCH' && request.body.includes('"userName"')
