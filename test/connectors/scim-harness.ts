@@ -35,8 +35,11 @@ const enterprise = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
 export function scimConnector(server: ScimServerUnderTest, changes: Json = {}): Connector {
   const token = server.clientSecret === undefined ? { token: 'env:TOKEN' } : {};
   const config = { baseUrl: server.baseUrl, ...token, ...server.config, ...changes };
-  const known: Json = { 'env:WRONG': 'wrong', 'env:CLIENT_SECRET': server.clientSecret };
-  const secrets = (reference: string): Secret => new Secret(String(known[reference] ?? server.token));
+  const known: Readonly<Record<string, string | undefined>> = {
+    'env:WRONG': 'wrong',
+    'env:CLIENT_SECRET': server.clientSecret,
+  };
+  const secrets = (reference: string): Secret => new Secret(known[reference] ?? server.token);
   return scimFactory.create('x', config, { secrets, logger: newContext().logger });
 }
 
