@@ -212,9 +212,10 @@ export const getFindGroup = group(async (harness, checks) => {
 export const verifyGroup = group(async (harness, checks) => {
   const { connector } = harness;
   if (!canMake(harness, checks)) {
-    const nothing = { application: 'x', objectClass: 'account', nativeId: '1' };
+    const nothing = { application: 'x', objectClass: 'account', nativeId: harness.absentNativeId };
     const result = await connector.verify({ ref: nothing, exists: true, status: 'disabled' }, newContext());
-    checks.equal(result.verdict, 'unknown', 'a target that cannot be read');
+    const canRead = connector.capabilities().objectClasses.account.operations.includes('get');
+    checks.equal(result.verdict, canRead ? 'mismatch' : 'unknown', 'an account that cannot be read');
     return;
   }
   const spec = harness.sampleAccount();
