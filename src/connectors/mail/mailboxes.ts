@@ -15,7 +15,8 @@ import { compareState } from '../shared/compare.js';
 import type { Send } from '../shared/http/client.js';
 import type { MailConfig } from './config.js';
 import type { MailContext } from './context.js';
-import { requireAccount, requireMailbox } from './context.js';
+import { requireMailbox } from './context.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type Closing = NonNullable<MailConfig['closing']>;
 

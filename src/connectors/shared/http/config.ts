@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isSecretReference } from '../../secret.js';
 import type { SecretResolver } from '../../secret.js';
 import type { HttpTls } from './client.js';
+import { baseUrlOf } from './guard.js';
 
 /** Parts of a configuration that every target spoken to by HTTP has. */
 export const secretReference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
@@ -27,6 +28,11 @@ export const httpTls = z.strictObject({
   /** For mutual TLS. */
   clientCertificate: z.strictObject({ cert: secretReference, key: secretReference }).optional(),
 });
+
+/** The base of a target's URLs, written in the configuration or in what it refers to. Throws ConnectorConfigError, SecretReferenceError. */
+export function resolveBaseUrl(application: string, named: string, secrets: SecretResolver): string {
+  return baseUrlOf(application, isSecretReference(named) ? secrets(named).reveal() : named);
+}
 
 /** What an application's `tls` block means; throws SecretReferenceError. */
 export function resolveTls(tls: z.infer<typeof httpTls> | undefined, secrets: SecretResolver): HttpTls | undefined {
