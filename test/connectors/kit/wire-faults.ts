@@ -107,6 +107,7 @@ async function failedWrite(
   // A marker that was awaited says that the write was about to leave: from then on the answer must not be "not sent".
   checks.ok(sent || expected.made !== 1, `a ${what} met by ${fault} says that it was not sent`);
   const wanted = expected.made === 'any' ? (sent ? 1 : 0) : expected.made;
+  checks.equal(await doneSoon(write, wanted), wanted, `effects of a ${what} met by ${fault}`);
   const again = await write.run(connector, newContext({ idempotencyKey: context.idempotencyKey }));
   // What is made in steps has its later steps to do.
   const isWhole = wanted === 1 && !(what === 'create' && harness.createsInSteps === true);
