@@ -131,7 +131,7 @@ export async function findAccounts(
     properties: propertiesOf(shell),
   };
   const call = { operation, command: commandOf(shell, 'find'), arguments: args, result: resultSchemas.accounts };
-  return (await shell.host.call(call, ctx)).map((seen) => observe(shell, seen));
+  return (await shell.host.call(call, ctx)).accounts.map((seen) => observe(shell, seen));
 }
 
 /** Raises INVALID for an attribute that is not configured or not writable, or a value that is not of its type. */

@@ -101,7 +101,7 @@ const forwarding = z.object({
 /** What functions give back, by operation. */
 export const resultSchemas = {
   account: account.nullish(),
-  accounts: z.array(account),
+  accounts: z.object({ accounts: z.array(account) }),
   page: z.object({ accounts: z.array(account), more: z.boolean() }),
   members: z.object({ members: z.array(z.string().min(1)), more: z.boolean() }),
   created: z.object({ nativeId: z.string().min(1) }),
