@@ -5,7 +5,6 @@ import { hostOperations, scriptSets } from './script-sets.js';
 
 const plain = z
   .string()
-  // eslint-disable-next-line no-control-regex -- that is what is refused
   .regex(/^[^\u0000-\u001f]*$/, 'must not hold control characters')
   .refine((text) => !isSecretReference(text), 'must not be a secret: secrets are handed over on the standard input');
 const functionName = z

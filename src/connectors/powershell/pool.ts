@@ -22,7 +22,7 @@ export class SessionPool {
   readonly #waiters: Waiter[] = [];
   /** Sessions that run, and those that are being started. */
   #taken = 0;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: SessionOptions, limits: PoolLimits) {
     this.#options = options;
@@ -46,7 +46,7 @@ export class SessionPool {
 
   /** Ends all hosts and waits until they are gone. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     for (const { wake } of this.#waiters.splice(0)) wake();
     await Promise.all([...this.#sessions].map((session) => session.close()));
     await Promise.all(this.#live);
@@ -54,7 +54,7 @@ export class SessionPool {
 
   async #take(operation: string, signal: AbortSignal): Promise<Session> {
     for (;;) {
-      if (this.#isClosed) {
+      if (this.#closing.signal.aborted) {
         throw new ConnectorError({ code: 'UNAVAILABLE', operation, sent: false, targetCode: 'connector-closed' });
       }
       if (signal.aborted) throw new ConnectorError({ code: 'TIMEOUT', operation, sent: false });
@@ -81,8 +81,8 @@ export class SessionPool {
   async #start(operation: string, signal: AbortSignal): Promise<Session> {
     this.#taken += 1;
     try {
-      const session = await Session.open(this.#options, operation, signal);
-      if (this.#isClosed) {
+      const session = await Session.open(this.#options, operation, AbortSignal.any([signal, this.#closing.signal]));
+      if (this.#closing.signal.aborted) {
         session.kill();
         throw new ConnectorError({ code: 'UNAVAILABLE', operation, sent: false, targetCode: 'connector-closed' });
       }
@@ -105,7 +105,7 @@ export class SessionPool {
   #giveBack(session: Session): void {
     this.#taken -= 1;
     if (!session.isUsable) session.kill();
-    else if (this.#isClosed || session.asked > this.#limits.maxRequests) void session.close();
+    else if (this.#closing.signal.aborted || session.asked > this.#limits.maxRequests) void session.close();
     else {
       const timer = setTimeout(() => {
         this.#idle.delete(session);

@@ -20,7 +20,12 @@ $script:TenureErrors = @{
     HttpRequestException               = 'UNAVAILABLE'
 }
 # What policy may write, by the parameter of Set-Mailbox.
-$script:TenureWritable = @('DisplayName', 'HiddenFromAddressListsEnabled') + @(1..15 | ForEach-Object { "CustomAttribute$_" })
+$script:TenureWritable = @(
+    'DisplayName', 'HiddenFromAddressListsEnabled',
+    'CustomAttribute1', 'CustomAttribute2', 'CustomAttribute3', 'CustomAttribute4', 'CustomAttribute5',
+    'CustomAttribute6', 'CustomAttribute7', 'CustomAttribute8', 'CustomAttribute9', 'CustomAttribute10',
+    'CustomAttribute11', 'CustomAttribute12', 'CustomAttribute13', 'CustomAttribute14', 'CustomAttribute15'
+)
 
 function Open-TenureConnection {
     param([hashtable]$Arguments, [hashtable]$Secrets)
