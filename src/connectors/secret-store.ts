@@ -6,6 +6,8 @@ import { createSecretResolver, SecretReferenceError } from './secret.js';
 import type { VaultLogin, VaultReading, VaultSecretReader } from './shared/vault/secret-reader.js';
 import { createVaultSecretReader } from './shared/vault/secret-reader.js';
 
+export type { VaultLogin } from './shared/vault/secret-reader.js';
+
 /**
  * Resolves references for connectors. What stands behind `vault:` is read ahead by `prepare`, because connectors are made without waiting; values are in this
  * process's memory only.
@@ -78,16 +80,23 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
     resolve: (reference) => {
       const wanted = parseVaultReference(reference);
       if (wanted === undefined) return own(reference);
-      if (vault === undefined) throw new SecretReferenceError(reference, 'TENURE_VAULT_ADDR is not set where this runs');
+      if (vault === undefined)
+        throw new SecretReferenceError(reference, 'TENURE_VAULT_ADDR is not set where this runs');
       return fieldOf(reference, wanted.field, entryOf(wanted.path));
     },
     async prepare(references, signal) {
       if (reader === undefined) return;
       // A reading is everybody's: one that gives up waiting does not end it for the others.
-      const all = Promise.all(pathsOf(references).map((path) => bring(entryOf(path), reader)));
-      await Promise.race([all, aborted(signal)]);
+      const old = pathsOf(references)
+        .map(entryOf)
+        .filter((entry) => !isCurrent(entry));
+      if (old.length === 0) return;
+      await Promise.race([Promise.all(old.map((entry) => bring(entry, reader))), aborted(signal)]);
     },
-    stampOf: (references) => pathsOf(references).map((path) => entryOf(path).stamp).join('/'),
+    stampOf: (references) =>
+      pathsOf(references)
+        .map((path) => entryOf(path).stamp)
+        .join('/'),
     refused: (references) => {
       for (const path of pathsOf(references)) {
         const entry = entryOf(path);
@@ -105,7 +114,8 @@ export function createSecretStore(options: SecretStoreOptions): SecretStore {
 function fieldOf(reference: string, field: string, entry: Entry): Secret {
   const { fields, problem } = entry;
   // A value that is only old goes on being used while Vault is away; one that the target refused does not.
-  const isUsable = fields !== undefined && (problem === undefined || (problem.temporary && entry.ended >= entry.wanted));
+  const isUsable =
+    fields !== undefined && (problem === undefined || (problem.temporary && entry.ended >= entry.wanted));
   if (!isUsable) {
     if (problem === undefined) throw new SecretReferenceError(reference, 'it was not read from Vault yet', true);
     throw new SecretReferenceError(reference, problem.problem, problem.temporary);

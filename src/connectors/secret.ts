@@ -45,6 +45,9 @@ export class Secret {
   }
 }
 
+/** Stands in for a secret where a connector is only asked what it can do. Addresses may be references, too, so it has the form of one. */
+export const SECRET_STAND_IN = new Secret('https://never-used.invalid');
+
 /** Takes a credential for its owner and gives a reference that may be stored and shown. */
 export interface SecretSink {
   put(secret: Secret): Promise<{ readonly reference: string }>;

@@ -43,9 +43,7 @@ export function vaultReferenceProblem(text: string): string | undefined {
 
 /** True for text that has the form of a secret reference. */
 export function isSecretReference(text: string): boolean {
-  return (
-    /^env:[A-Za-z_][A-Za-z0-9_]*$/.test(text) || /^file:.+$/.test(text) || parseVaultReference(text) !== undefined
-  );
+  return /^env:[A-Za-z_][A-Za-z0-9_]*$/.test(text) || /^file:.+$/.test(text) || parseVaultReference(text) !== undefined;
 }
 
 /** Every well-formed `vault:` reference in a configuration, once. */

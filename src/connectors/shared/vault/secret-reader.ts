@@ -22,8 +22,7 @@ export interface VaultLogin {
 
 /** What reading one path gave: its text fields, or why not. */
 export type VaultReading =
-  | { readonly fields: ReadonlyMap<string, Secret> }
-  | { readonly problem: string; readonly temporary: boolean };
+  { readonly fields: ReadonlyMap<string, Secret> } | { readonly problem: string; readonly temporary: boolean };
 
 export interface VaultSecretReader {
   /** Reads the secret at a path (mount included). Never throws. */
@@ -105,7 +104,10 @@ function troubleOf(error: unknown): { readonly problem: string; readonly tempora
     case 'UNAUTHENTICATED':
       return { problem: `Vault does not accept Tenure's own sign-in (${code})`, temporary: true };
     case 'FORBIDDEN':
-      return { problem: `Tenure may not read this path in Vault, or there is no such mount (${code})`, temporary: false };
+      return {
+        problem: `Tenure may not read this path in Vault, or there is no such mount (${code})`,
+        temporary: false,
+      };
     case 'NOT_FOUND':
     case 'INVALID':
     case 'UNSUPPORTED':
