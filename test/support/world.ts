@@ -15,6 +15,7 @@ import type { RecordResult } from '../../src/api/hr/intake.js';
 import { createMetrics } from '../../src/api/metrics.js';
 import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import type { ConnectorRegistry } from '../../src/connectors/registry.js';
+import type { VaultLogin } from '../../src/connectors/secret-store.js';
 import type { PolicyFiles } from '../../src/domain/policy/types.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { searchAttributes } from '../../src/embedded/search-attributes.js';
@@ -60,6 +61,8 @@ export interface WorldOptions {
   readonly policy?: (files: PolicyFiles) => PolicyFiles;
   readonly registry?: ConnectorRegistry;
   readonly withWorkers?: boolean;
+  /** Where `vault:` references are read; its `env:` references are looked up in `env`. */
+  readonly vault?: { readonly login: VaultLogin; readonly env: Readonly<Record<string, string>> };
   /** For what the workers and the dispatcher log; silent without it. */
   readonly logger?: Logger;
   /** Gets what the Temporal SDK logs; without it only errors are shown. */
@@ -106,7 +109,9 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       TENURE_SANDBOX_WIKI_URL: wiki.scimUrl,
       TENURE_SANDBOX_SCIM_TOKEN: token,
       TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
+      ...options.vault?.env,
     },
+    vault: options.vault?.login,
     logger,
   });
   const files = (await loadPolicyFiles(join(root, 'policy'))).map((file) => ({
