@@ -1,10 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { pino } from 'pino';
+import { runCli } from '../../src/cli/program.js';
+import { loadConfig } from '../../src/config.js';
 import { createFinder } from '../privacy/markers.js';
 import type { Marker } from '../privacy/markers.js';
 import { scanNamespace } from '../privacy/scan-history.js';
+import { openDoor } from '../support/world-api.js';
 import { createWorld, eventually, hire, identityOf } from '../support/world.js';
 import type { World } from '../support/world.js';
 import { startVault, vaultBuild } from '../systems/vault.js';
@@ -241,6 +247,53 @@ grants:
       await atRest(world, [id]);
       expect((await visitTo(id, 'lost'))?.outcome).toBe('proven');
     }, 90_000);
+
+    it('tenure app test reads references from where it runs and from the worker, and names the line of a wrong one', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'tenure-vault-'));
+      const door = await openDoor(world);
+      const test = async (what: string) => {
+        const out: string[] = [];
+        const config = {
+          TENURE_HOME: folder,
+          TENURE_VAULT_ADDR: vault.address,
+          TENURE_VAULT_CA: `file:${vault.certificates.ca}`,
+          TENURE_VAULT_TOKEN: 'env:VAULT_TOKEN',
+        };
+        await runCli(['--url', door.url, '--token', door.token, '--json', 'app', 'test', what], {
+          config: () => loadConfig(config, process.cwd()),
+          terminal: { out: (text) => void out.push(text), err: () => undefined, isInteractive: false },
+          variables: { TENURE_SANDBOX_WIKI_URL: world.wiki.scimUrl, VAULT_TOKEN: token },
+        });
+        return JSON.parse(out.join('')) as {
+          ok: boolean;
+          findings: { code: string; line?: number; message: string }[];
+        };
+      };
+      try {
+        const path = join(folder, 'late.yaml');
+        writeFileSync(path, portal('late', 'vault:kv/tenure/late#token'));
+        expect([(await test(path)).ok, (await test('late')).ok]).toEqual([true, true]);
+        writeFileSync(path, portal('late', 'vault:kv/tenure/late#tokn'));
+        expect((await test(path)).findings).toContainEqual(
+          expect.objectContaining({
+            code: 'secret-missing',
+            line: 7,
+            message: expect.stringContaining('config.token: secret reference vault:kv/tenure/late#tokn: '),
+          }),
+        );
+        writeFileSync(path, portal('late', 'vault:kv/tenure/late'));
+        expect((await test(path)).findings).toContainEqual(
+          expect.objectContaining({ line: 7, message: expect.stringContaining('the field is missing') }),
+        );
+        await vault.seal();
+        writeFileSync(path, portal('late', 'vault:kv/tenure/late#token'));
+        const sealed = await test(path).finally(() => vault.unseal());
+        expect(sealed.findings).toContainEqual(expect.objectContaining({ code: 'secrets-unavailable', line: 7 }));
+      } finally {
+        await door.app.close();
+        rmSync(folder, { recursive: true, force: true });
+      }
+    }, 60_000);
 
     it('no value of Vault’s, nor the token for it, is in Temporal, in the database or in the log', async () => {
       const markers: Marker[] = [...passwords, token].map((value, index) => ({ name: `secret ${index}`, value }));
