@@ -6,6 +6,7 @@ import { createSecretStore } from '../connectors/secret-store.js';
 import type { VaultLogin } from '../connectors/secret-store.js';
 import { openDatabase } from '../db/database.js';
 import { KeyRing } from '../db/keys.js';
+import { People } from '../planning/people.js';
 import { PolicyStore } from '../planning/policy-store.js';
 
 export interface Composition {
@@ -27,9 +28,11 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
   const { registry, env, vault, logger } = composition;
   const secrets = createSecretStore({ env, vault, logger });
   const connectors = createConnectorPool({ registry, secrets, logger });
+  const keys = new KeyRing(composition.masterKey);
   return {
     db,
-    keys: new KeyRing(composition.masterKey),
+    keys,
+    people: new People(keys),
     policies: new PolicyStore(),
     connectors,
     logger,

@@ -10,7 +10,7 @@ import { openConnector } from '../open-connector.js';
 import { VisitRecorder } from './record.js';
 import { VisitRows } from './rows.js';
 import { VisitWrites } from './writes.js';
-import type { AccountRow, ProcessRow, VisitRow } from './rows.js';
+import type { AccountRow, VisitProcess, VisitRow } from './rows.js';
 
 export type { AccountRow } from './rows.js';
 
@@ -30,7 +30,9 @@ export interface VisitContext {
   readonly deps: ActivityDeps;
   readonly company: Company;
   readonly row: VisitRow;
-  readonly process: ProcessRow;
+  readonly process: VisitProcess;
+  /** Whether a newer cut had come when the visit was read. */
+  readonly isOverrun: boolean;
   readonly planned: PlannedVisit;
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
@@ -60,8 +62,7 @@ export async function loadVisit(
   const company = run.company ?? createCompany(deps);
   const row = await company.rows.visit(visitId);
   if (row === undefined) throw new Error('no such visit');
-  const process = await company.rows.process(row.process_id);
-  if (process === undefined) throw new Error('no such process');
+  const process = { ...row, generation: row.plannedGeneration };
   const pinned = await deps.policies.get(deps.db, process.policy_version);
   const isKnown = applicationOf(pinned, row.application) !== undefined;
   const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
@@ -76,6 +77,7 @@ export async function loadVisit(
     company,
     row,
     process,
+    isOverrun: row.presentGeneration > row.plannedGeneration,
     planned: planned as unknown as PlannedVisit,
     policy,
     application,
