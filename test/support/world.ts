@@ -45,6 +45,8 @@ export interface World {
   readonly erp: Erp;
   /** Bearer token of both SCIM targets. */
   readonly scimToken: string;
+  /** The environment of a worker process of its own that works on this world; starts it with `build/src/worker/main.js`. */
+  readonly workerEnvironment: Readonly<Record<string, string>>;
   readonly lifecycle: Lifecycle;
   readonly dispatcher: Dispatcher;
   /** Distinguishes this world's people: log-ins of the ERP are shared by the whole Postgres server. */
@@ -100,17 +102,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     canaryLogin: canary,
   });
   const logger = options.logger ?? pino({ level: process.env['TENURE_TEST_LOG'] ?? 'silent' });
+  const masterKey = randomBytes(32).toString('base64');
+  const secrets = {
+    TENURE_SANDBOX_SCIM_URL: directory.scimUrl,
+    TENURE_SANDBOX_WIKI_URL: wiki.scimUrl,
+    TENURE_SANDBOX_SCIM_TOKEN: token,
+    TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
+    ...options.vault?.env,
+  };
   const deps = composeDeps({
     databaseUrl: database.app,
-    masterKey: randomBytes(32).toString('base64'),
+    masterKey,
     registry: options.registry ?? createShippedRegistry(),
-    env: {
-      TENURE_SANDBOX_SCIM_URL: directory.scimUrl,
-      TENURE_SANDBOX_WIKI_URL: wiki.scimUrl,
-      TENURE_SANDBOX_SCIM_TOKEN: token,
-      TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
-      ...options.vault?.env,
-    },
+    env: secrets,
     vault: options.vault?.login,
     logger,
   });
@@ -138,6 +142,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     wiki,
     erp,
     scimToken: token,
+    workerEnvironment: {
+      ...secrets,
+      TENURE_DATABASE_APP_URL: database.app,
+      TENURE_MASTER_KEY: 'env:WORLD_MASTER_KEY',
+      WORLD_MASTER_KEY: masterKey,
+      TEMPORAL_ADDRESS: namespace.address,
+      TEMPORAL_NAMESPACE: namespace.namespace,
+    },
     lifecycle,
     dispatcher,
     tag,
