@@ -82,7 +82,7 @@ describe('an import whose worker is killed', () => {
   async function startWorker(): Promise<void> {
     const child = fork(main, [], {
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       env: {
         ...world.workerEnvironment,
         TENURE_SANDBOX_WIKI_URL: `${wiki.url}/scim/v2`,
