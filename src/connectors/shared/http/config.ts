@@ -1,20 +1,21 @@
 import { z } from 'zod';
+import { REFERENCE_FORMS } from '../../../domain/policy/secret-reference.js';
 import { isSecretReference } from '../../secret.js';
+import { secretReference } from '../secret-reference.js';
 import type { SecretResolver } from '../../secret.js';
 import type { HttpTls } from './client.js';
 import { baseUrlOf } from './guard.js';
 
-/** Parts of a configuration that every target spoken to by HTTP has. */
-export const secretReference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
+export { secretReference };
 
 export const urlOrReference = z
   .string()
   .refine(
     (text) => isSecretReference(text) || /^https?:$/.test(URL.parse(text)?.protocol ?? ''),
-    'must be an http(s) URL or a reference, env:NAME or file:PATH',
+    `must be an http(s) URL or a reference, ${REFERENCE_FORMS}`,
   );
 
-/** A path on the server of the base URL, starting with a slash. */
+/** Parts of a configuration that every target spoken to by HTTP has: a path on the server of the base URL, starting with a slash. */
 export const serverPath = z.string().regex(/^\/[^\s?#]*$/, 'must be a path that starts with a slash');
 
 export const httpTls = z.strictObject({
