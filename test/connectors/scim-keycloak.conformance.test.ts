@@ -26,7 +26,7 @@ if (reason === undefined) {
       clientSecret,
       config: { auth, secret: 'none', quirks: { conflictMeansTaken: true, groupIdFilter: false } },
       wrong: { auth: { ...auth, clientSecret: 'env:WRONG' } },
-      variant: 'withGroups',
+      variant: 'groups',
       group: 'staff',
       tricky: {
         displayName: `Zoë "Quote" O'Brien \\ <b>王秀英</b> عبد`,

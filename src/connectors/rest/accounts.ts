@@ -12,7 +12,7 @@ import { sameValue } from '../shared/compare.js';
 import type { Json } from '../shared/http/json.js';
 import type { Step } from './config-parts.js';
 import type { RestContext, Run } from './context.js';
-import { refOf, requireAccount, runOf } from './context.js';
+import { refOf, runOf } from './context.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { entitlementsOf } from './groups.js';
 import { accountVariables, idOf, observe } from './observe.js';
@@ -23,6 +23,7 @@ import { places } from './places.js';
 import { render } from './render.js';
 import { runSteps } from './steps.js';
 import { answerVariables, holds, readAnswer } from './values.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Reads one account; undefined when the target says there is none. An answer about another account is UNAVAILABLE. */
 export async function readAccount(rest: RestContext, ref: AccountRef, run: Run): Promise<SeenAccount | undefined> {

@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import type { SecretResolver } from '../../secret.js';
-import { isSecretReference } from '../../secret.js';
 import type { Authorizer } from './authorizer.js';
 import { HttpClient } from './client.js';
 import type { HttpTls } from './client.js';
-import { secretReference, urlOrReference } from './config.js';
-import { baseUrlOf } from './guard.js';
+import { resolveBaseUrl, secretReference, urlOrReference } from './config.js';
 import { createOAuth } from './oauth.js';
 
 const oauth = {
@@ -46,8 +44,7 @@ export interface OAuthDeps {
 /** The authorizer of a configuration, with a connection of its own to the token endpoint. Throws SecretReferenceError and ConnectorConfigError. */
 export function createOAuthOf(auth: OAuthConfig, deps: OAuthDeps): Authorizer {
   const { application, secrets, baseUrl, timeoutMs, tls } = deps;
-  const named = isSecretReference(auth.tokenUrl) ? secrets(auth.tokenUrl).reveal() : auth.tokenUrl;
-  const tokenUrl = baseUrlOf(application, named);
+  const tokenUrl = resolveBaseUrl(application, auth.tokenUrl, secrets);
   // What is pinned for the target holds for the target alone.
   const isSame = new URL(tokenUrl).origin === new URL(baseUrl).origin;
   const http = new HttpClient({ timeoutMs, connections: 1, ...(isSame && tls !== undefined ? { tls } : {}) });
