@@ -104,7 +104,7 @@ export class HttpClient {
       await ctx.sentMarker?.();
     }
     const limit = timeLimit(ctx, call.operation, this.#options.timeoutMs);
-    const { malformed, ...answer } = await this.#exchange(agent, call, credential, limit.signal);
+    const { malformed, ...answer } = await this.#exchange(agent, call, credential, limit.signal).finally(limit.end);
     if (answer.status >= 300 && !accept.includes(answer.status)) {
       const meant = this.#options.classify?.(call, answer) ?? {};
       const code = meant.code ?? codeOfStatus(call, answer.status);
