@@ -102,13 +102,24 @@ interface Sent {
 }
 
 export interface HttpResult {
+  readonly url: string;
   readonly method: string;
   readonly location: string | undefined;
   readonly body: unknown;
 }
 
+/** A request as a script has it. */
+export interface HttpRequest {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | undefined;
+}
+
+/** What a request takes over from the answers before it, where the target wants to hear what it has just said. */
+export type Carry = (request: HttpRequest, answers: readonly HttpResult[], account: string | undefined) => HttpRequest;
+
 /** undici's `request`, and JSON.parse of what comes back: nobody can use an answer without it. */
-export function httpLibrary(tls: { readonly ca?: string } = {}): Library {
+export function httpLibrary(tls: { readonly ca?: string } = {}, carry?: Carry): Library {
   return {
     name: 'undici',
     async record(work) {
@@ -138,21 +149,33 @@ export function httpLibrary(tls: { readonly ca?: string } = {}): Library {
     },
     connect() {
       const agent = new Agent({ connections: 8, pipelining: 1, keepAliveTimeout: 4_000, connect: tls });
-      return Promise.resolve({
-        call: (method, args) => send(agent, method, args),
-        close: () => agent.close(),
-      } satisfies Direct);
+      const answers: HttpResult[] = [];
+      let account: string | undefined;
+      const call: Direct['call'] = async (method, args) => {
+        const [url, headers, body] = args as [string, Record<string, string>, string | undefined];
+        const plain = { url, headers, body };
+        if (carry === undefined) return send(agent, method, plain);
+        const answer = await send(agent, method, carry(plain, answers, account));
+        answers.unshift(answer);
+        answers.length = Math.min(answers.length, REMEMBERED);
+        return answer;
+      };
+      const about = (id: string | undefined): void => void (account = id);
+      return Promise.resolve({ about, call, close: () => agent.close() });
     },
   };
 }
 
-async function send(agent: Agent, method: string, args: readonly unknown[]): Promise<HttpResult> {
-  const [url, headers, body] = args as [string, Record<string, string>, string | undefined];
+/** No request takes anything over from further back. */
+const REMEMBERED = 4;
+
+async function send(agent: Agent, method: string, { url, headers, body }: HttpRequest): Promise<HttpResult> {
   const options = { dispatcher: agent, method: method as 'GET', headers, ...(body === undefined ? {} : { body }) };
   const answer = await request(url, options);
   const text = await answer.body.text();
   const { location } = answer.headers;
   return {
+    url,
     method,
     location: typeof location === 'string' ? location : undefined,
     body: text === '' ? undefined : JSON.parse(text),

@@ -11,6 +11,8 @@ export interface Library {
 }
 
 export interface Direct {
+  /** Whose operation the next calls are. */
+  about?(id: string | undefined): void;
   call(method: string, args: readonly unknown[], on: unknown): Promise<unknown>;
   close(): Promise<void>;
 }

@@ -157,7 +157,12 @@ class Measurement {
     const needsId = operation === 'create' && account.id !== undefined && mentions(script, account.id);
     return people.map((person) => {
       const own = scriptFor(script, operation === 'create' ? { ...account, id: undefined } : account, person);
-      if (operation !== 'create') return async () => (await play(this.direct, own), person);
+      if (operation !== 'create')
+        return async () => {
+          this.direct.about?.(person.id);
+          await play(this.direct, own);
+          return person;
+        };
       return async () => {
         let id: string | undefined;
         const heard = (result: unknown): void => void (id ??= idIn?.(result));

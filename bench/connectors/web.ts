@@ -18,7 +18,7 @@ import { reasonToSkipOpenLdap, startOpenLdap } from '../../test/systems/openldap
 import { reasonToSkipScim2Server, startScim2Server } from '../../test/systems/scim-server.js';
 import { startVault, vaultBuild } from '../../test/systems/vault.js';
 import { httpLibrary } from './libraries.js';
-import type { HttpResult } from './libraries.js';
+import type { Carry, HttpResult } from './libraries.js';
 import type { Kind, Subject } from './subject.js';
 
 /** Longer than a bench: the token that the recorded calls carry is good to its end. */
@@ -93,7 +93,8 @@ export const vault: Kind = {
     const ldap = (await reasonToSkipOpenLdap()) === undefined ? await startOpenLdap() : undefined;
     const server = await startVault(program);
     const harness = vaultHarness(await startVaultWorld(server, ldap));
-    return { ...subject(harness), library: httpLibrary({ ca: readFileSync(server.certificates.ca, 'utf8') }) };
+    const ca = readFileSync(server.certificates.ca, 'utf8');
+    return { ...subject(harness), library: httpLibrary({ ca }, carryMembers) };
   },
 };
 
@@ -130,7 +131,7 @@ export const mail: Kind = {
 };
 
 function subject({ connector, sampleAccount, group, stop }: Harness): Subject {
-  return { connector, library: httpLibrary(), sample: sampleAccount, group, idIn, stop };
+  return { connector, library: httpLibrary({}, carryVersion), sample: sampleAccount, group, idIn, stop };
 }
 
 /** Where a Location, SCIM's body and Vault's data say it. */
@@ -142,6 +143,28 @@ function idIn(result: unknown): string | undefined {
   const found = id ?? data?.id;
   return typeof found === 'string' ? found : undefined;
 }
+
+/** SCIM: a change names the version that was read. */
+const carryVersion: Carry = (request, answers) => {
+  if (request.headers['if-match'] === undefined) return request;
+  const pathOf = (url: string): string | undefined => url.split('?')[0];
+  const same = answers.find(({ url }) => pathOf(url) === pathOf(request.url));
+  const version = (same?.body as { readonly meta?: { readonly version?: string } } | undefined)?.meta?.version;
+  return version === undefined ? request : { ...request, headers: { ...request.headers, 'if-match': version } };
+};
+
+/** Vault: a group is written with all its members, so those that were just read go into the write. */
+const carryMembers: Carry = (request, answers, account) => {
+  if (request.body?.includes('"member_entity_ids"') !== true) return request;
+  const written = JSON.parse(request.body) as { member_entity_ids: string[] };
+  const read = answers.map(
+    ({ body }) => (body as { data?: { member_entity_ids?: string[] } } | undefined)?.data?.member_entity_ids,
+  );
+  const others = (read.find((members) => members !== undefined) ?? []).filter((id) => id !== account);
+  const isHeld = account !== undefined && written.member_entity_ids.includes(account);
+  const member_entity_ids = isHeld ? [...others, account] : others;
+  return { ...request, body: JSON.stringify({ ...written, member_entity_ids }) };
+};
 
 function unused(): never {
   throw new Error('the bench plants nothing');

@@ -1,0 +1,169 @@
+import type { Client } from '@temporalio/client';
+import { setTimeout as delay } from 'node:timers/promises';
+import { median, rounded } from '../statistics.js';
+import { cpuBetween, readCpu } from '../spine/cpu.js';
+import type { Stack, Tenancy } from '../spine/stack.js';
+import type { ProbeInput } from './probe-workflows.js';
+import { connectionsTo, residentMb } from './process-figures.js';
+import type { Pass } from './result.js';
+import { HANGING, SHARED_QUEUE } from './variants.js';
+import type { Variant } from './variants.js';
+import { atOnce, waitSpread, waitsOf } from './waits.js';
+import type { Wait } from './waits.js';
+
+/** As many visits hang as an application may have after a bad day. */
+export const HANGING_VISITS = 250;
+/** Until the hanging application has taken all that it gets. */
+const TAKEN_MS = 3_000;
+/** After the start, until polls are out and the garbage of the start is gone. */
+const SETTLE_MS = 5_000;
+const IDLE_MS = 12_000;
+/** Visits of each other application beside the hanging one, and their distance. */
+const TIMES = 3;
+const EVERY_MS = 2_000;
+/** How many starts are on their way together. */
+const CONCURRENCY = 32;
+
+export interface PassOptions {
+  readonly applications: readonly string[];
+  readonly people: number;
+  readonly round: number;
+}
+
+/** One variant from the start of its worker to its end, on a tenancy of its own. */
+export async function measurePass(
+  stack: Stack,
+  tenancy: Tenancy,
+  variant: Variant,
+  options: PassOptions,
+): Promise<Pass> {
+  const { applications, people, round } = options;
+  const prober = await stack.startChild('prober', 'bench/queues/prober.js', tenancy.env);
+  const before = residentMb(stack.pids.temporal);
+  const began = performance.now();
+  const worker = await stack.startChild('queue-worker', 'bench/queues/worker.js', {
+    ...tenancy.env,
+    BENCH_VARIANT: JSON.stringify(variant),
+  });
+  const startMs = performance.now() - began;
+  try {
+    await delay(SETTLE_MS);
+    const pids = { worker: worker.mark.pid, temporal: stack.pids.temporal };
+    const cpu = readCpu(pids);
+    await delay(IDLE_MS);
+    const idle = cpuBetween(cpu, readCpu(pids));
+    const perSecond = (ms: number | undefined): number => rounded(((ms ?? 0) * 1_000) / IDLE_MS);
+    const workerRssMb = residentMb(worker.mark.pid);
+    const serverGrowthMb = residentMb(stack.pids.temporal) - before;
+    const runs = new Runs(tenancy.client, variant);
+    const others = applications.filter((slug) => slug !== HANGING);
+    // Once for nothing: a queue's first task makes it known to the server.
+    await runs.of(others, 1, 0);
+    const loadBegan = performance.now();
+    await runs.of(others, people, 0);
+    const visitsPerSecond = (1_000 * people * others.length) / (performance.now() - loadBegan);
+    const alone = await runs.waits(await runs.of(others, TIMES, EVERY_MS));
+    const hanging = await runs.start(HANGING, HANGING_VISITS, 0);
+    await delay(TAKEN_MS);
+    const beside = await runs.waits(await runs.of(others, TIMES, EVERY_MS));
+    const held = await runs.waits([hanging]);
+    await tenancy.client.workflow.getHandle(hanging).terminate('measured');
+    const { queuesMs } = worker.ready as { readonly queuesMs?: unknown };
+    return {
+      round,
+      startMs: Math.round(startMs),
+      queuesMs: Math.round(Number(queuesMs)),
+      workerRssMb,
+      serverGrowthMb,
+      connections: connectionsTo(worker.mark.pid, portOf(tenancy)),
+      polls: variant.polls * (variant.queues === 'each' ? applications.length : 1),
+      idleCpuMsPerSecond: { worker: perSecond(idle['worker']), temporal: perSecond(idle['temporal']) },
+      visitsPerSecond: rounded(visitsPerSecond),
+      waitBesideHangingMs: waitSpread(beside),
+      waitMs: waitSpread(alone),
+      hangingAtOnce: atOnce(held),
+    };
+  } finally {
+    await worker.stop();
+    await prober.stop();
+  }
+}
+
+/** Workflows that ask for visits, started by the bench and run by the prober. */
+class Runs {
+  #serial = 0;
+
+  constructor(
+    readonly client: Client,
+    readonly variant: Variant,
+  ) {}
+
+  async start(application: string, times: number, everyMs: number): Promise<string> {
+    this.#serial += 1;
+    const workflowId = `${application}/${this.#serial}`;
+    const isShared = this.variant.queues === 'shared';
+    const input: ProbeInput = {
+      application,
+      taskQueue: isShared ? SHARED_QUEUE : `application-${application}`,
+      ...(isShared ? { fairnessKey: application } : {}),
+      times,
+      everyMs,
+    };
+    await this.client.workflow.start('probes', { workflowId, taskQueue: 'prober', args: [input] });
+    return workflowId;
+  }
+
+  /** One workflow per application, to the end of the last one. */
+  async of(applications: readonly string[], times: number, everyMs: number): Promise<readonly string[]> {
+    const waiting = [...applications];
+    const ids: string[] = [];
+    const work = async (): Promise<void> => {
+      for (let slug = waiting.shift(); slug !== undefined; slug = waiting.shift())
+        ids.push(await this.start(slug, times, everyMs));
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, work));
+    await Promise.all(ids.map((id) => this.client.workflow.getHandle(id).result()));
+    return ids;
+  }
+
+  async waits(ids: readonly string[]): Promise<readonly Wait[]> {
+    const all: Wait[] = [];
+    for (const id of ids) {
+      const { events } = await this.client.workflow.getHandle(id).fetchHistory();
+      all.push(...waitsOf(events ?? []));
+    }
+    return all;
+  }
+}
+
+/** The middle of all passes, figure by figure. */
+export function medianOf(passes: readonly Pass[]): Omit<Pass, 'round'> {
+  const of = (read: (pass: Pass) => number): number => rounded(median(passes.map(read)));
+  const whole = (read: (pass: Pass) => number): number => Math.round(median(passes.map(read)));
+  const waits = (read: (pass: Pass) => Pass['waitMs']): Pass['waitMs'] => ({
+    samples: whole((pass) => read(pass).samples),
+    p50: whole((pass) => read(pass).p50),
+    p99: whole((pass) => read(pass).p99),
+    max: whole((pass) => read(pass).max),
+  });
+  return {
+    startMs: whole((pass) => pass.startMs),
+    queuesMs: whole((pass) => pass.queuesMs),
+    workerRssMb: whole((pass) => pass.workerRssMb),
+    serverGrowthMb: whole((pass) => pass.serverGrowthMb),
+    connections: whole((pass) => pass.connections),
+    polls: whole((pass) => pass.polls),
+    idleCpuMsPerSecond: {
+      worker: of((pass) => pass.idleCpuMsPerSecond.worker),
+      temporal: of((pass) => pass.idleCpuMsPerSecond.temporal),
+    },
+    visitsPerSecond: of((pass) => pass.visitsPerSecond),
+    waitBesideHangingMs: waits((pass) => pass.waitBesideHangingMs),
+    waitMs: waits((pass) => pass.waitMs),
+    hangingAtOnce: whole((pass) => pass.hangingAtOnce),
+  };
+}
+
+function portOf({ env }: Tenancy): number {
+  return Number(String(env['TEMPORAL_ADDRESS']).split(':').at(-1));
+}
