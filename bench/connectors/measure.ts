@@ -31,6 +31,9 @@ interface Group {
 
 /** How often an operation is recorded until two recordings in a row look the same: a pool may try an old connection in between. */
 const RECORDINGS = 6;
+const WARM_MS = 5_000;
+const WARM_ROUNDS = 20;
+const WARM_PEOPLE = 10;
 /** A, B, B, A, person by person: what happens on the machine meanwhile falls on both sides alike. */
 const ORDER = ['connector', 'direct', 'direct', 'connector'] as const;
 
@@ -46,7 +49,7 @@ export async function measureKind(kind: Kind, options: MeasureOptions): Promise<
     const direct = await subject.library.connect();
     try {
       const measurement = new Measurement(subject, direct, recorded, operations);
-      await measurement.round(2);
+      await measurement.warmUp(options.people);
       const blocks: Block[] = [];
       for (let round = 1; round <= options.rounds; round += 1)
         blocks.push(...(await measurement.round(options.people)).map((block) => ({ ...block, round })));
@@ -104,6 +107,13 @@ class Measurement {
     readonly recorded: Recorded,
     readonly operations: readonly OperationName[],
   ) {}
+
+  /** Until both sides are compiled and every connection is open: a fast target needs many rounds for that, a slow one has spent the time after one. */
+  async warmUp(people: number): Promise<void> {
+    const began = performance.now();
+    for (let round = 0; round < WARM_ROUNDS && performance.now() - began < WARM_MS; round += 1)
+      await this.round(Math.min(people, WARM_PEOPLE));
+  }
 
   /** All operations once, each on people of four groups that take turns one by one. */
   async round(people: number): Promise<readonly Omit<Block, 'round'>[]> {

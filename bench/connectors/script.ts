@@ -34,16 +34,21 @@ const FOUND_INSIDE = 12;
 
 /** The same script for another account. Values are replaced, shapes stay: objects keep their classes. */
 export function scriptFor(script: Script, from: Account, to: Account): Script {
-  const texts = [
-    [from.login, to.login],
-    [from.key, to.key],
-    [from.id, to.id],
-  ].filter((pair): pair is [string, string] => pair[0] !== undefined && pair[1] !== undefined);
+  const replaced = new Map<string, string>();
+  for (const name of ['login', 'key', 'id'] as const) {
+    const [old, fresh] = [from[name], to[name]];
+    if (old !== undefined && fresh !== undefined) replaced.set(old, fresh);
+  }
+  // All at once: what one of them has put in is not looked at again.
+  const inside = new RegExp(
+    [...replaced.keys()]
+      .filter((old) => old.length >= FOUND_INSIDE)
+      .map(escaped)
+      .join('|') || '(?!)',
+    'g',
+  );
   const text = (value: string): string =>
-    texts.reduce((result, [old, fresh]) => {
-      if (old.length < FOUND_INSIDE) return value === old ? fresh : result;
-      return result.replaceAll(old, fresh);
-    }, value);
+    replaced.get(value) ?? value.replace(inside, (old) => replaced.get(old) ?? old);
   const bytes = (value: Buffer): Buffer => {
     const at = from.forms.findIndex((form) => form.equals(value));
     return to.forms[at] ?? value;
@@ -87,4 +92,8 @@ function rewritten(value: unknown, text: (value: string) => string, bytes: (valu
     Object.create(Object.getPrototypeOf(value) as object | null) as object,
     Object.fromEntries(entries),
   );
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }

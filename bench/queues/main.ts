@@ -42,7 +42,8 @@ export async function runQueues(options: QueuesOptions): Promise<void> {
     } satisfies QueuesResult);
     await report(result, out);
   } catch (error) {
-    // The logs are about to go.
+    // The logs are about to go, and what still waits for an answer of the server may end this process before the error is told.
+    say(error instanceof Error ? `${error.stack ?? error.message}\n${String(error.cause)}` : String(error));
     if (error instanceof StackError) say(error.remedy);
     throw error;
   } finally {

@@ -16,6 +16,8 @@ const pass = z.strictObject({
   connections: z.int().nonnegative(),
   /** Long polls for activities that the worker holds open. */
   polls: z.int().min(1),
+  /** Polls that the server refused, as the worker's log tells it. */
+  refusals: z.int().nonnegative(),
   /** CPU milliseconds per second with nothing to do. */
   idleCpuMsPerSecond: z.strictObject({ worker: z.number(), temporal: z.number() }),
   visitsPerSecond: z.number().positive(),

@@ -7,8 +7,14 @@ import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue, siteQueue } from '../work
 
 type QueueSettings = Pick<WorkerOptions, 'maxConcurrentActivityTaskExecutions' | 'activityTaskPollerBehavior'>;
 
-/** For each application's queue. Its slots are what a target that hangs can hold at most. */
-const APPLICATION_QUEUE: QueueSettings = { maxConcurrentActivityTaskExecutions: 10 };
+/**
+ * For each application's queue. Its slots are what a target that hangs can hold at most. Two polls instead of the SDK's ten: Temporal refuses more than
+ * 1,200 at once per namespace and frontend, which 120 applications would have reached (ADR 0004).
+ */
+export const APPLICATION_QUEUE = {
+  maxConcurrentActivityTaskExecutions: 10,
+  activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
+} as const satisfies QueueSettings;
 
 export interface WorkerPlan {
   readonly connection: NativeConnection;

@@ -6,7 +6,7 @@ export interface TimeLimit {
   readonly signal: AbortSignal;
   readonly remainingMs: number;
   /** The operation is over, one way or the other: the signal never aborts from here on. */
-  end(): void;
+  readonly end: () => void;
 }
 
 /**
