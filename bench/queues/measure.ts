@@ -21,11 +21,16 @@ const TAKEN_MS = 3_000;
 /** After the start, until polls are out and the garbage of the start is gone. */
 const SETTLE_MS = 5_000;
 const IDLE_MS = 10_000;
-/** Visits of each other application beside the hanging one, and their distance. */
-const TIMES = 2;
-const EVERY_MS = 2_000;
+/** Visits of each other application beside the hanging one. */
+const TIMES = 1;
+const EVERY_MS = 0;
+/** Visits that have not ended by then are a finding. */
+const VISITS_MS = 240_000;
 /** How many starts are on their way together. */
 const CONCURRENCY = 32;
+
+/** Visits that should have been done long ago. */
+export class NotEnded extends Error {}
 
 export interface PassOptions {
   readonly applications: readonly string[];
@@ -60,8 +65,6 @@ export async function measurePass(
     const serverGrowthMb = residentMb(stack.pids.temporal) - before;
     const runs = new Runs(tenancy.client, variant);
     const others = applications.filter((slug) => slug !== HANGING);
-    // Once for nothing: a queue's first task makes it known to the server.
-    await runs.of(others, 1, 0);
     const loadBegan = performance.now();
     await runs.of(others, people, 0);
     const visitsPerSecond = (1_000 * people * others.length) / (performance.now() - loadBegan);
@@ -130,7 +133,9 @@ class Runs {
     await Promise.all(Array.from({ length: CONCURRENCY }, work));
     this.#ended += ids.length;
     // By visibility: a long poll for each result would compete with the polls that are measured.
-    await until('visits', () => this.#areEnded());
+    await until('visits', () => this.#areEnded(), { withinMs: VISITS_MS }).catch((error: unknown) => {
+      throw new NotEnded(error instanceof Error ? error.message : String(error));
+    });
     return ids;
   }
 
