@@ -4,6 +4,7 @@ import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js
 import type { Database } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
+import type { People } from '../planning/people.js';
 import type { PolicyStore } from '../planning/policy-store.js';
 import type { CanaryAnswers } from './visit/canary.js';
 
@@ -11,6 +12,7 @@ import type { CanaryAnswers } from './visit/canary.js';
 export interface ActivityDeps {
   readonly db: Database;
   readonly keys: KeyRing;
+  readonly people: People;
   readonly policies: PolicyStore;
   readonly connectors: ConnectorPool;
   readonly logger: Logger;

@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../connectors/registry.js';
 import { createSecretResolver } from '../connectors/secret.js';
 import { openDatabase } from '../db/database.js';
 import { KeyRing } from '../db/keys.js';
+import { People } from '../planning/people.js';
 import { PolicyStore } from '../planning/policy-store.js';
 
 export interface Composition {
@@ -25,9 +26,11 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
     secrets: createSecretResolver(composition.env),
     logger: composition.logger,
   });
+  const keys = new KeyRing(composition.masterKey);
   return {
     db,
-    keys: new KeyRing(composition.masterKey),
+    keys,
+    people: new People(keys),
     policies: new PolicyStore(),
     connectors,
     logger: composition.logger,

@@ -9,7 +9,7 @@ import type { Clock } from '../lib/clock.js';
 import { VisitRecorder } from './record.js';
 import { VisitRows } from './rows.js';
 import { VisitWrites } from './writes.js';
-import type { AccountRow, ProcessRow, VisitRow } from './rows.js';
+import type { AccountRow, VisitProcess, VisitRow } from './rows.js';
 
 export type { AccountRow } from './rows.js';
 
@@ -29,7 +29,9 @@ export interface VisitContext {
   readonly deps: ActivityDeps;
   readonly company: Company;
   readonly row: VisitRow;
-  readonly process: ProcessRow;
+  readonly process: VisitProcess;
+  /** Whether a newer cut had come when the visit was read. */
+  readonly isOverrun: boolean;
   readonly planned: PlannedVisit;
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
@@ -56,8 +58,7 @@ export async function loadVisit(
   const company = run.company ?? createCompany(deps);
   const row = await company.rows.visit(visitId);
   if (row === undefined) throw new Error('no such visit');
-  const process = await company.rows.process(row.process_id);
-  if (process === undefined) throw new Error('no such process');
+  const process = { ...row, generation: row.plannedGeneration };
   const pinned = await deps.policies.get(deps.db, process.policy_version);
   const isKnown = applicationOf(pinned, row.application) !== undefined;
   const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
@@ -71,6 +72,7 @@ export async function loadVisit(
     company,
     row,
     process,
+    isOverrun: row.presentGeneration > row.plannedGeneration,
     planned: planned as unknown as PlannedVisit,
     policy,
     application,
