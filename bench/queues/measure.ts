@@ -18,17 +18,13 @@ import type { Wait } from './waits.js';
 export const HANGING_VISITS = 250;
 /** Until the hanging application has taken all that it gets. */
 const TAKEN_MS = 3_000;
+/** Until the first of them have been given up. */
+const SHOWN_MS = 13_000;
 /** After the start, until polls are out and the garbage of the start is gone. */
 const SETTLE_MS = 5_000;
 const IDLE_MS = 10_000;
-/** Visits of each other application beside the hanging one. */
-const TIMES = 1;
-const EVERY_MS = 0;
 /** Visits that have not ended by then are a finding. */
 const VISITS_MS = 240_000;
-/** How many starts are on their way together. */
-const CONCURRENCY = 32;
-
 /** Visits that should have been done long ago. */
 export class NotEnded extends Error {}
 
@@ -66,13 +62,16 @@ export async function measurePass(
     const runs = new Runs(tenancy.client, variant);
     const others = applications.filter((slug) => slug !== HANGING);
     const loadBegan = performance.now();
-    await runs.of(others, people, 0);
+    await runs.of(others, people);
     const visitsPerSecond = (1_000 * people * others.length) / (performance.now() - loadBegan);
-    const alone = await runs.waits(await runs.of(others, TIMES, EVERY_MS));
-    const hanging = await runs.start(HANGING, HANGING_VISITS, 0);
+    const alone = await runs.waits(await runs.of(others, 1));
+    const hanging = await runs.start([HANGING], HANGING_VISITS);
+    // A history shows that an activity was started when it has ended.
+    const shown = delay(SHOWN_MS);
     await delay(TAKEN_MS);
-    const beside = await runs.waits(await runs.of(others, TIMES, EVERY_MS));
-    const held = await runs.waits([hanging]);
+    const beside = await runs.waits(await runs.of(others, 1));
+    await shown;
+    const held = await runs.waits(hanging);
     await tenancy.client.workflow.getHandle(hanging).terminate('measured');
     const { queuesMs } = worker.ready as { readonly queuesMs?: unknown };
     return {
@@ -106,37 +105,25 @@ class Runs {
     readonly variant: Variant,
   ) {}
 
-  async start(application: string, times: number, everyMs: number): Promise<string> {
+  async start(applications: readonly string[], times: number): Promise<string> {
     this.#serial += 1;
-    const workflowId = `${application}/${this.#serial}`;
-    const isShared = this.variant.queues === 'shared';
-    const input: ProbeInput = {
-      application,
-      taskQueue: isShared ? SHARED_QUEUE : `application-${application}`,
-      ...(isShared ? { fairnessKey: application } : {}),
-      times,
-      everyMs,
-    };
+    const workflowId = `probes-${this.#serial}`;
+    const sharedQueue = this.variant.queues === 'shared' ? { sharedQueue: SHARED_QUEUE } : {};
+    const input: ProbeInput = { applications, times, ...sharedQueue };
     const options = { workflowId, taskQueue: 'prober', args: [input] };
     await patiently(() => this.client.workflow.start('probes', options));
     return workflowId;
   }
 
-  /** One workflow per application, to the end of the last one. */
-  async of(applications: readonly string[], times: number, everyMs: number): Promise<readonly string[]> {
-    const waiting = [...applications];
-    const ids: string[] = [];
-    const work = async (): Promise<void> => {
-      for (let slug = waiting.shift(); slug !== undefined; slug = waiting.shift())
-        ids.push(await this.start(slug, times, everyMs));
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, work));
-    this.#ended += ids.length;
-    // By visibility: a long poll for each result would compete with the polls that are measured.
+  /** Visits of all these applications, to the end of the last one. */
+  async of(applications: readonly string[], times: number): Promise<string> {
+    const id = await this.start(applications, times);
+    this.#ended += 1;
+    // By visibility: a long poll for the result would compete with the polls that are measured.
     await until('visits', () => this.#areEnded(), { withinMs: VISITS_MS }).catch((error: unknown) => {
       throw new NotEnded(error instanceof Error ? error.message : String(error));
     });
-    return ids;
+    return id;
   }
 
   async #areEnded(): Promise<boolean | string> {
@@ -145,13 +132,9 @@ class Runs {
     return count >= this.#ended ? true : `${count} of ${this.#ended} workflows completed`;
   }
 
-  async waits(ids: readonly string[]): Promise<readonly Wait[]> {
-    const all: Wait[] = [];
-    for (const id of ids) {
-      const { events } = await patiently(() => this.client.workflow.getHandle(id).fetchHistory());
-      all.push(...waitsOf(events ?? []));
-    }
-    return all;
+  async waits(id: string): Promise<readonly Wait[]> {
+    const { events } = await patiently(() => this.client.workflow.getHandle(id).fetchHistory());
+    return waitsOf(events ?? []);
   }
 }
 
