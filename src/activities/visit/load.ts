@@ -6,6 +6,7 @@ import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { openConnector } from '../open-connector.js';
 import { VisitRecorder } from './record.js';
 import { VisitRows } from './rows.js';
 import { VisitWrites } from './writes.js';
@@ -36,6 +37,8 @@ export interface VisitContext {
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
   readonly connector: Connector;
+  /** Names the credential that the connector had when the visit was loaded. */
+  readonly credential: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How long one call at the target may take. */
@@ -45,7 +48,8 @@ export interface VisitContext {
 
 /**
  * Reads a visit with its plan's part, its policy and its connector. An application that the pinned policy does not have is taken from the newest version that
- * still had it: accounts there have to be cut all the same. A connector that cannot be opened raises TargetAccessDenied when it is used.
+ * still had it: accounts there have to be cut all the same. A connector that cannot be opened raises TargetAccessDenied when it is used, and TargetUnavailable
+ * where only its secrets cannot be read now.
  */
 export async function loadVisit(
   deps: ActivityDeps,
@@ -64,6 +68,7 @@ export async function loadVisit(
   const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
   const application = applicationOf(policy, row.application);
   if (application === undefined) throw new TenureError('NotFound', 'application-not-in-policy');
+  await deps.connectors.prepare(application.config, run.signal);
   const planned = await deps.keys.decryptFor(deps.db, row.identity_id, 'visit', row.body);
   if (planned === undefined) throw new TenureError('NotFound', 'identity-erased');
   return {
@@ -79,16 +84,9 @@ export async function loadVisit(
     get connector() {
       return openConnector(deps, application, policy);
     },
+    credential: deps.connectors.credentialOf(application),
     timeoutMs: run.timeoutMs ?? application.sweepTimeoutMs,
   };
-}
-
-function openConnector(deps: ActivityDeps, application: ApplicationPolicy, policy: CompiledPolicy): Connector {
-  try {
-    return deps.connectors.connectorFor(application, policy);
-  } catch {
-    throw new TenureError('TargetAccessDenied', 'connector-not-usable');
-  }
 }
 
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */

@@ -6,6 +6,7 @@ import type { ActivityDeps } from '../deps.js';
 import { classify } from '../lib/boundary.js';
 import type { Classified } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { afterRefusal } from '../open-connector.js';
 import { admit, noteDown, noteUp } from './admission.js';
 import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
@@ -55,7 +56,7 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
     if (admission === 'troubled') await noteUp(visit);
     return { ...id, ...rest };
   } catch (error) {
-    const classified = classify(error);
+    const classified = await afterRefusal(deps, visit, classify(error));
     await noteDown(visit, classified);
     return { ...id, ...(await troubled(visit, classified, error)) };
   }
