@@ -87,8 +87,8 @@ async function measureVariants(
   });
 }
 
-/** Reported, never a reason to fail: the second variant is what Tenure does. */
-function goalsOf([, today]: readonly VariantResult[]): QueuesResult['goals'] {
+/** Reported, never a reason to fail: the first variant is what Tenure does. */
+function goalsOf([today]: readonly VariantResult[]): QueuesResult['goals'] {
   if (today?.median === undefined) return [];
   const { waitBesideHangingMs: beside, waitMs: alone } = today.median;
   // Whatever hangs, the others wait as they do without it; half a second is what a busy machine adds by itself.
