@@ -1,6 +1,6 @@
 /** npm run bench -- NAME: sets up what is needed and measures. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt } from './lib/build.mjs';
@@ -8,20 +8,37 @@ import { ensureInstalled } from './lib/install.mjs';
 import { continueUnderPinnedNode, requireBootstrapNode } from './lib/node.mjs';
 import { fail, root, say, SetupError } from './lib/root.mjs';
 
-const usage = `npm run bench -- spine [OPTIONS]
+const usage = `npm run bench -- NAME [OPTIONS]
 
-Measures Tenure on servers of its own (Postgres, Temporal, sandbox targets in a temporary folder, gone afterwards).
+Measures Tenure on servers of its own (in a temporary folder, gone afterwards).
 Progress goes to stderr, one JSON document to stdout. docs/performance.md says what the figures mean.
 
   spine               engine overhead, costs per process, joiners and cuts on the sandbox targets
+    --people N          people per round (default 100)
+    --rounds N          rounds, of which medians are taken (default 3)
+    --concurrency N     people at once under load on the targets (default 16)
+    --idle-people N     people one at a time (default 20)
 
-  --people N          people per round (default 100)
-  --rounds N          rounds, of which medians are taken (default 3)
-  --concurrency N     people at once under load on the targets (default 16)
-  --idle-people N     people one at a time (default 20)
+  connectors          operations of each connector kind beside the same client calls made by hand
+    --people N          accounts per group; a round has two groups on either side (default 20)
+    --rounds N          rounds (default 3)
+    --kinds A,B         these kinds alone; those without a system on this machine are skipped by name
+
+  queues              many applications on one worker: a queue each, or one with fairness keys
+    --applications N    applications (default 200)
+    --people N          visits per application under load (default 10)
+    --rounds N          rounds (default 3)
+
   --out FILE          write the JSON document to FILE as well
   --help              this text
 `;
+
+/** Defaults of the numbers that each bench takes. */
+const benches = {
+  spine: { people: 100, rounds: 3, concurrency: 16, 'idle-people': 20 },
+  connectors: { people: 20, rounds: 5 },
+  queues: { applications: 200, people: 10, rounds: 3 },
+};
 
 try {
   requireBootstrapNode();
@@ -32,14 +49,39 @@ try {
     await ensureInstalled();
     await continueUnderPinnedNode();
     await ensureBuilt();
-    await compileBenches();
-    await bundleBareWorkflows();
-    const { runSpine } = await import('../build/bench/spine/main.js');
-    await runSpine(options);
+    await compile('bench');
+    await run(options);
   }
   process.exit(0);
 } catch (error) {
   fail(error);
+}
+
+async function run({ bench, ...options }) {
+  if (bench === 'connectors') return withTestSystems(options);
+  await bundle('spine', 'bare');
+  if (bench === 'queues') {
+    await bundle('queues', 'probe');
+    const { runQueues } = await import('../build/bench/queues/main.js');
+    return runQueues(options);
+  }
+  const { runSpine } = await import('../build/bench/spine/main.js');
+  return runSpine(options);
+}
+
+/** The real systems are those of the tests, in a folder that goes with all of them. */
+async function withTestSystems(options) {
+  for (const folder of ['support', 'systems', 'connectors']) await compile(join('test', folder));
+  copyBeside(join('docs', 'connectors', 'vault.md'));
+  const { default: setUp } = await import('../test/support/global-setup.mjs');
+  const { default: tearDown } = await import('../test/support/global-teardown.mjs');
+  await setUp();
+  try {
+    const { runConnectors } = await import('../build/bench/connectors/main.js');
+    await runConnectors(options);
+  } finally {
+    await tearDown();
+  }
 }
 
 function readOptions(args) {
@@ -49,21 +91,35 @@ function readOptions(args) {
     return value;
   };
   try {
-    const options = Object.fromEntries(
-      ['people', 'rounds', 'concurrency', 'idle-people', 'out'].map((name) => [name, { type: 'string' }]),
-    );
+    const names = ['people', 'rounds', 'concurrency', 'idle-people', 'applications', 'kinds', 'out'];
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,
-      options: { ...options, help: { type: 'boolean', short: 'h' } },
+      options: {
+        ...Object.fromEntries(names.map((name) => [name, { type: 'string' }])),
+        help: { type: 'boolean', short: 'h' },
+      },
     });
     if (values.help) return undefined;
-    if (positionals.join() !== 'spine') throw new SetupError('Say which bench: npm run bench -- spine (or --help).');
+    const bench = positionals.join();
+    const defaults = benches[bench];
+    if (defaults === undefined)
+      throw new SetupError(
+        `Say which bench: ${Object.keys(benches)
+          .map((name) => `npm run bench -- ${name}`)
+          .join(', ')} (or --help).`,
+      );
+    const allowed = new Set([...Object.keys(defaults), 'out', ...(bench === 'connectors' ? ['kinds'] : [])]);
+    const wrong = Object.keys(values).find((name) => !allowed.has(name));
+    if (wrong !== undefined) throw new SetupError(`${bench} has no --${wrong}.`);
+    const numbers = Object.entries(defaults).map(([name, fallback]) => [
+      name.replace(/-(.)/g, (_all, letter) => letter.toUpperCase()),
+      number(name, values[name], fallback),
+    ]);
     return {
-      people: number('people', values.people, 100),
-      rounds: number('rounds', values.rounds, 3),
-      concurrency: number('concurrency', values.concurrency, 16),
-      idlePeople: number('idle-people', values['idle-people'], 20),
+      bench,
+      ...Object.fromEntries(numbers),
+      only: values.kinds?.split(','),
       out: values.out,
       command: `npm run bench -- ${args.join(' ')}`,
     };
@@ -73,10 +129,11 @@ function readOptions(args) {
   }
 }
 
-/** build/bench from bench, beside build/src. */
-async function compileBenches() {
+/** build/FOLDER from FOLDER, beside build/src; what is no TypeScript goes along as it is. */
+async function compile(folder) {
   const { transformFile } = await import('@swc/core');
-  for (const source of typescriptFiles(join(root, 'bench'))) {
+  for (const source of filesOf(join(root, folder), /\.(mjs|yaml|json)$/)) copyBeside(relative(root, source));
+  for (const source of filesOf(join(root, folder), /(?<!\.test)\.ts$/)) {
     const target = join(root, 'build', relative(root, source)).replace(/\.ts$/, '.js');
     const { code } = await transformFile(source, {
       swcrc: false,
@@ -92,31 +149,32 @@ async function compileBenches() {
   }
 }
 
-async function bundleBareWorkflows() {
-  const folder = join(root, 'build', 'bench', 'spine');
-  const bundle = join(folder, 'bare-bundle.js');
+function copyBeside(path) {
+  mkdirSync(join(root, 'build', dirname(path)), { recursive: true });
+  cpSync(join(root, path), join(root, 'build', path));
+}
+
+/** build/bench/FOLDER/NAME-bundle.js from NAME-workflows.js. */
+async function bundle(name, prefix) {
+  const folder = join(root, 'build', 'bench', name);
+  const target = join(folder, `${prefix}-bundle.js`);
+  const source = join(folder, `${prefix}-workflows.js`);
   const { version } = JSON.parse(
     readFileSync(join(root, 'node_modules', '@temporalio', 'workflow', 'package.json'), 'utf8'),
   );
-  const wanted = createHash('sha256')
-    .update(version)
-    .update(readFileSync(join(folder, 'bare-workflows.js')))
-    .digest('hex');
-  const stamp = `${bundle}.stamp`;
-  if (existsSync(bundle) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  say('Bundling the bare workflows ...');
+  const wanted = createHash('sha256').update(version).update(readFileSync(source)).digest('hex');
+  const stamp = `${target}.stamp`;
+  if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  say(`Bundling the ${prefix} workflows ...`);
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: join(folder, 'bare-workflows.js'),
-    logger: new DefaultLogger('ERROR'),
-  });
-  writeFileSync(`${bundle}.${process.pid}`, code);
-  renameSync(`${bundle}.${process.pid}`, bundle);
+  const { code } = await bundleWorkflowCode({ workflowsPath: source, logger: new DefaultLogger('ERROR') });
+  writeFileSync(`${target}.${process.pid}`, code);
+  renameSync(`${target}.${process.pid}`, target);
   writeFileSync(stamp, wanted);
 }
 
-function typescriptFiles(folder) {
+function filesOf(folder, pattern) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && pattern.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { goalSchema, machineSchema } from '../result.js';
 
 /** What `npm run bench -- spine` prints: one JSON document. Durations in their unit's name, CPU in milliseconds. */
 const count = z.number().nonnegative();
@@ -94,35 +95,18 @@ export const targetsSchema = z.strictObject({
   notCorrected: count,
 });
 
-const goal = z.strictObject({
-  name: z.string(),
-  goal: z.number(),
-  unit: z.string(),
-  better: z.enum(['higher', 'lower']),
-  measured: z.number(),
-  met: z.boolean(),
-});
-
 export const resultSchema = z.strictObject({
   bench: z.literal('spine'),
   format: z.literal(1),
   startedAt: z.iso.datetime(),
   tookSeconds: z.number(),
   command: z.string(),
-  machine: z.strictObject({
-    cpu: z.string(),
-    cores: z.int(),
-    memoryGb: z.number(),
-    system: z.string(),
-    node: z.string(),
-    /** Others on the machine: figures under load are only comparable when this was low. */
-    loadAverageAtStart: z.number(),
-  }),
+  machine: machineSchema,
   settings: z.strictObject({ people: z.int(), rounds: z.int(), concurrency: z.int(), idlePeople: z.int() }),
   engine: engineSchema,
   process: processSchema,
   targets: targetsSchema,
-  goals: z.array(goal),
+  goals: z.array(goalSchema),
 });
 
 export type SpineResult = z.infer<typeof resultSchema>;
@@ -131,4 +115,3 @@ export type ProcessResult = z.infer<typeof processSchema>;
 export type TargetsResult = z.infer<typeof targetsSchema>;
 export type Round = z.infer<typeof round>;
 export type Wave = z.infer<typeof wave>;
-export type Goal = z.infer<typeof goal>;

@@ -44,6 +44,9 @@ export interface Stack {
   stop(): Promise<void>;
 }
 
+/** A worker with hundreds of queues on a busy machine takes its time. */
+const READY_MS = 300_000;
+
 const build = fileURLToPath(new URL('../..', import.meta.url));
 const reaper = join(build, '..', 'test', 'support', 'reaper.mjs');
 
@@ -80,6 +83,7 @@ export async function startStack(): Promise<Stack> {
           entry: join(build, entry),
           env: { ...plainEnvironment(), TENURE_HOME: home, ...env },
           logFile: join(home, `${name}.log`),
+          readyWithinMs: READY_MS,
         });
         noteMark(home, name, child.mark);
         stops.push(() => child.stop());

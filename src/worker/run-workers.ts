@@ -5,6 +5,17 @@ import { createActivities } from '../activities/index.js';
 import type { ActivityDeps } from '../activities/deps.js';
 import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue, siteQueue } from '../workflows/messages.js';
 
+type QueueSettings = Pick<WorkerOptions, 'maxConcurrentActivityTaskExecutions' | 'activityTaskPollerBehavior'>;
+
+/**
+ * For each application's queue. Its slots are what a target that hangs can hold at most. The SDK's own ten polls, until fewer are
+ * measured to carry 200 applications: Temporal refuses more than 1,200 at once, and refused polls are tried again (ADR 0004).
+ */
+export const APPLICATION_QUEUE = {
+  maxConcurrentActivityTaskExecutions: 10,
+  activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 10 },
+} as const satisfies QueueSettings;
+
 export interface WorkerPlan {
   readonly connection: NativeConnection;
   readonly namespace: string;
@@ -13,6 +24,8 @@ export interface WorkerPlan {
   readonly bundle: NonNullable<WorkerOptions['workflowBundle']>;
   /** Applications whose troubled visits this process takes; more may follow. */
   readonly applications: readonly string[];
+  /** How an application's queue is served; APPLICATION_QUEUE unless a bench tries something else. */
+  readonly applicationQueue?: QueueSettings;
   /** Given, this process stands at these sites and serves their queues alone: no workflows, no one else's visits. */
   readonly sites?: readonly string[];
   readonly dataConverter?: DataConverter;
@@ -62,7 +75,7 @@ export async function startWorkers(plan: WorkerPlan): Promise<RunningWorkers> {
   };
   const follow = async (applications: readonly string[]): Promise<void> => {
     for (const application of applications)
-      await serve(applicationQueue(application), { maxConcurrentActivityTaskExecutions: 10 });
+      await serve(applicationQueue(application), plan.applicationQueue ?? APPLICATION_QUEUE);
   };
   if (plan.sites === undefined || plan.sites.length === 0) {
     await serve(LIFECYCLE_QUEUE, {

@@ -4,6 +4,7 @@ import { LdapDirectory } from '../shared/ldap/client.js';
 import { mappedAttributes } from '../shared/ldap/config.js';
 import { createDirectoryConnector, directoryCapabilities } from '../shared/ldap/connector.js';
 import type { DirectoryConfig } from '../shared/ldap/dialect.js';
+import { directoryContext } from '../shared/ldap/dialect.js';
 import { connectionSettings } from '../shared/ldap/settings.js';
 import type { ActiveDirectoryConfig } from './config.js';
 import { activeDirectoryConfigSchema } from './config.js';
@@ -27,12 +28,12 @@ export const activeDirectoryFactory: ConnectorFactory = factoryOf(
       referrals: 'ignore',
       binaryAttributes: ['objectGUID', 'objectSid'],
     });
-    const context = {
+    const context = directoryContext({
       application,
       config: directoryConfig(config),
       dialect: activeDirectoryDialect(config),
       directory: new LdapDirectory(settings),
-    };
+    });
     return createDirectoryConnector(activeDirectoryDescriptor, context, () => []);
   },
 );

@@ -62,7 +62,7 @@ export async function writing<T>(
   ctx: OperationContext,
   work: (state: Writing) => Promise<T>,
 ): Promise<T> {
-  const { signal, remainingMs } = timeLimit(ctx, operation, config.requestTimeoutMs);
+  const { signal, remainingMs, end } = timeLimit(ctx, operation, config.requestTimeoutMs);
   let sent = false;
   const state = {
     operation,
@@ -78,6 +78,8 @@ export async function writing<T>(
     return await lock.hold(signal, Date.now() + remainingMs, (stillOurs) => work({ ...state, stillOurs }));
   } catch (error) {
     throw asConnectorError(error, operation, sent);
+  } finally {
+    end();
   }
 }
 
@@ -88,10 +90,13 @@ export async function reading<T>(
   ctx: OperationContext,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
+  const { signal, end } = timeLimit(ctx, operation, config.requestTimeoutMs);
   try {
-    return await work(timeLimit(ctx, operation, config.requestTimeoutMs).signal);
+    return await work(signal);
   } catch (error) {
     throw asConnectorError(error, operation, false);
+  } finally {
+    end();
   }
 }
 

@@ -4,6 +4,7 @@ import { LdapDirectory } from '../shared/ldap/client.js';
 import { mappedAttributes } from '../shared/ldap/config.js';
 import { createDirectoryConnector, directoryCapabilities } from '../shared/ldap/connector.js';
 import type { DirectoryConfig } from '../shared/ldap/dialect.js';
+import { directoryContext } from '../shared/ldap/dialect.js';
 import { connectionSettings } from '../shared/ldap/settings.js';
 import type { LdapConfig } from './config.js';
 import { ldapConfigSchema } from './config.js';
@@ -23,12 +24,12 @@ export const ldapFactory: ConnectorFactory = factoryOf(
       referrals: 'refuse',
       binaryAttributes: [],
     });
-    const context = {
+    const context = directoryContext({
       application,
       config: directoryConfig(config),
       dialect: ldapDialect(config),
       directory: new LdapDirectory(settings),
-    };
+    });
     return createDirectoryConnector(ldapDescriptor, context, (controls) => findings(config, controls));
   },
 );

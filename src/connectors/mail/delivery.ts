@@ -101,6 +101,7 @@ async function send(
   } finally {
     limit.signal.removeEventListener('abort', onAbort);
     transport.close();
+    limit.end();
   }
 }
 

@@ -82,6 +82,7 @@ export async function withScripts<T>(
     throw lost(error, operation, progress, limit.signal.aborted);
   } finally {
     connection.close();
+    limit.end();
   }
 }
 

@@ -42,6 +42,7 @@ export async function probeSignIn(
     return { answer: 'unknown', code: limit.signal.aborted ? 'imap-timeout' : 'imap-lost', road };
   } finally {
     connection.close();
+    limit.end();
   }
 }
 

@@ -96,7 +96,10 @@ export class SqlDatabase {
     const limit = timeLimit(ctx, operation, this.#timeoutMs);
     const progress: Progress = { stage: 'open' };
     const aborted = abortion(operation, limit.signal);
-    const link = await this.#borrow(pool, operation, aborted.promise, limit.signal);
+    const link = await this.#borrow(pool, operation, aborted.promise, limit.signal).catch((error: unknown) => {
+      limit.end();
+      throw error;
+    });
     let held = true;
     const release = (broken: boolean): void => {
       if (held) {
@@ -120,6 +123,7 @@ export class SqlDatabase {
         : this.#classify(error, operation, progress, limit.signal.aborted);
     } finally {
       limit.signal.removeEventListener('abort', onAbort);
+      limit.end();
       aborted.forget();
       release(false);
     }

@@ -40,6 +40,8 @@ export async function probeSignIn(
     return { answer: 'accepted', code: '00000', road };
   } catch (error) {
     return answerOf(dialect, error);
+  } finally {
+    limit.end();
   }
 }
 

@@ -110,10 +110,12 @@ export class HttpClient {
       await ctx.sentMarker?.();
     }
     const limit = timeLimit(ctx, call.operation, this.#options.timeoutMs);
-    let { malformed, ...answer } = await this.#exchange(agent, call, credential, limit.signal);
-    if (answer.status === 401 && call.anonymous !== true && this.#options.refused?.(credential) === true) {
-      ({ malformed, ...answer } = await this.#exchange(agent, call, await authorize(), limit.signal));
-    }
+    const answered = async () => {
+      const first = await this.#exchange(agent, call, credential, limit.signal);
+      const isStale = first.status === 401 && call.anonymous !== true && this.#options.refused?.(credential) === true;
+      return isStale ? this.#exchange(agent, call, await authorize(), limit.signal) : first;
+    };
+    const { malformed, ...answer } = await answered().finally(limit.end);
     if (answer.status >= 300 && !accept.includes(answer.status)) {
       const meant = this.#options.classify?.(call, answer) ?? {};
       const code = meant.code ?? codeOfStatus(call, answer.status);

@@ -90,6 +90,8 @@ export class LdapDirectory {
       }
     } catch (error) {
       throw error instanceof MarkerRefused ? error.reason : classify(error, operation, progress, limit.signal.aborted);
+    } finally {
+      limit.end();
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Control, Filter } from 'ldapts';
+import { FilterParser } from 'ldapts';
 import type { AccountStatus, SignInAnswer } from '../../connector.js';
 import type { Secret } from '../../secret.js';
 import type { LdapChange, LdapDirectory, LdapEntry, LdapSession, NewAttributes } from './client.js';
@@ -86,4 +87,15 @@ export interface DirectoryContext {
   readonly config: DirectoryConfig;
   readonly dialect: DirectoryDialect;
   readonly directory: LdapDirectory;
+  /** Which entries are accounts, and what they are read with: made once, because every operation needs both. */
+  readonly accounts: { readonly filter: Filter; readonly attributes: readonly string[] };
+}
+
+export function directoryContext(parts: Omit<DirectoryContext, 'accounts'>): DirectoryContext {
+  const { config, dialect } = parts;
+  const mapped = Object.values(config.attributes).map(({ attribute }) => attribute);
+  const memberOf = config.groups?.memberOf;
+  const wanted = [dialect.nativeId.attribute, config.accounts.login, ...mapped, ...dialect.stateAttributes];
+  const attributes = [...new Set(memberOf === undefined ? wanted : [...wanted, memberOf])];
+  return { ...parts, accounts: { filter: FilterParser.parseString(config.accounts.filter), attributes } };
 }

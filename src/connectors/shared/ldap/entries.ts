@@ -1,5 +1,5 @@
 import type { Filter } from 'ldapts';
-import { AndFilter, EqualityFilter, FilterParser } from 'ldapts';
+import { AndFilter, EqualityFilter } from 'ldapts';
 import type { AccountRef, Attributes, AttributeValue, ObservedAccount } from '../../connector.js';
 import { ConnectorError } from '../../errors.js';
 import { sameValue } from '../compare.js';
@@ -11,15 +11,12 @@ import { requireAccount } from '../object-class.js';
 
 /** Accounts that fit the condition. Values only ever travel as values: no filter text is put together. */
 export function accountFilter(context: DirectoryContext, ...conditions: readonly Filter[]): Filter {
-  return new AndFilter({ filters: [FilterParser.parseString(context.config.accounts.filter), ...conditions] });
+  return new AndFilter({ filters: [context.accounts.filter, ...conditions] });
 }
 
 /** What an account's entry is read with. */
-export function accountAttributes({ config, dialect }: DirectoryContext): string[] {
-  const mapped = Object.values(config.attributes).map(({ attribute }) => attribute);
-  const memberOf = config.groups?.memberOf;
-  const wanted = [dialect.nativeId.attribute, config.accounts.login, ...mapped, ...dialect.stateAttributes];
-  return [...new Set(memberOf === undefined ? wanted : [...wanted, memberOf])];
+export function accountAttributes({ accounts }: DirectoryContext): string[] {
+  return [...accounts.attributes];
 }
 
 /** Entries of accounts with this value, at most a few: more than one is the caller's finding. */

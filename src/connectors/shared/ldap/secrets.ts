@@ -100,5 +100,7 @@ async function tryBind(
     return resultCode === undefined
       ? networkCode(error)
       : { resultCode, message: error instanceof Error ? error.message : '', control };
+  } finally {
+    limit.end();
   }
 }
