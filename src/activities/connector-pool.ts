@@ -4,7 +4,7 @@ import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug } from '../domain/process/ids.js';
 import type { OperationKind } from '../domain/process/kinds.js';
-import { operationKinds } from '../planning/capabilities.js';
+import { manualKinds, operationKinds } from '../planning/capabilities.js';
 import type { CapabilityMap } from '../planning/plan-service.js';
 import type { ConnectorPool } from './deps.js';
 
@@ -54,7 +54,7 @@ function kindsOf(
   application: ApplicationPolicy,
   policy: CompiledPolicy,
 ): readonly OperationKind[] {
-  if (application.mode === 'manual') return [];
+  if (application.mode === 'manual') return manualKinds(application);
   const capabilities = opened(pool, application, policy)?.capabilities();
   if (capabilities === undefined) return [];
   return operationKinds(capabilities);

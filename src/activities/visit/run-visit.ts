@@ -10,9 +10,10 @@ import { admit, noteDown, noteUp } from './admission.js';
 import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext } from './fence.js';
-import { loadAccount, loadVisit } from './load.js';
+import { loadAccount, loadSubject, loadVisit } from './load.js';
 import type { AccountRow, Company, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
+import { ON_ITS_WAY } from './verify-lists.js';
 import { isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
 
@@ -91,7 +92,7 @@ async function work(visit: VisitContext): Promise<Rest> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
   const done = await visit.company.rows.finishedSteps(visit.row.visit_id);
-  const linked = await loadAccount(visit);
+  const linked = await loadSubject(visit, operations);
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
   if (missing !== undefined) return missing;
@@ -104,8 +105,11 @@ async function work(visit: VisitContext): Promise<Rest> {
   }
   const findings = account === undefined ? [] : await verifyVisit(visit, operations, account);
   const verdict = await conclude(visit, findings, account);
-  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled')
+  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled') {
+    // Whoever does the rest by hand attests the rest, not what was proven here.
+    await keepFindings(visit, findings);
     return { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' };
+  }
   if (verdict.kind === 'settled') await settle(visit, verdict.outcome, findings, account?.account_id);
   // What was seen is kept although the visit is not over: a person decides on it.
   if (verdict.kind === 'task') await keepFindings(visit, findings);
@@ -168,6 +172,7 @@ async function conclude(
   if ((refuted ?? pending) !== undefined && (await isSettling(visit)))
     return { kind: 'later', code: (refuted ?? pending)?.code ?? 'settling', retryAfterMs: DEFAULT_RETRY_MS };
   if (refuted !== undefined) return { kind: 'task', type: 'VerificationRefuted', code: refuted.code };
+  if (pending?.code === ON_ITS_WAY) return { kind: 'later', code: pending.code, retryAfterMs: DEFAULT_RETRY_MS };
   if (pending !== undefined) return { kind: 'task', type: 'VerificationPending', code: pending.code };
   const unprovable = weakest('unprovable');
   return { kind: 'settled', outcome: unprovable === undefined ? 'proven' : 'unprovable' };
