@@ -10,7 +10,7 @@ import type { IdentityId, Instant, PlanId, ProcessId, TransitionId, VisitId } fr
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
-import { loadPerson } from '../planning/person.js';
+import { knownSince, loadPerson } from '../planning/person.js';
 import type { Person } from '../planning/person.js';
 import { managerIdentity } from '../planning/manager.js';
 import { computePhase } from '../planning/plan-service.js';
@@ -68,7 +68,6 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
   if (stored !== undefined) return stored;
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   const former = await formerApplications(deps, policy, actual);
-  const because = person.transitions.find((one) => one.id === process.transition_id)?.because ?? [];
   const computed = await computePhase(deps.db, deps.keys, {
     person,
     policy,
@@ -82,11 +81,11 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     now: input.now,
     desiredAt: desiredAt(input, process),
     actual,
-    because,
+    because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
   });
   const plan = withDeadlines(computed, policy.lifecycle, {
     effectiveAt: process.effective_at,
-    knownAt: knownAt(person, because) ?? process.effective_at,
+    knownAt: knownSince(person, process.transition_id) ?? process.effective_at,
     plannedAt: input.now,
   });
   return store(deps, { input, process, policy, person, plan });
@@ -98,16 +97,6 @@ function mayHandOver(policy: CompiledPolicy, actual: readonly ActualAccount[]): 
     policy.applications.some((application) => application.handover !== undefined) ||
     actual.some((account) => applicationOf(policy, account.application) === undefined)
   );
-}
-
-/** When the last of the facts behind a transition was recorded. */
-function knownAt(person: Person, because: readonly string[]): Instant | undefined {
-  const facts = new Set(because);
-  return person.facts
-    .filter((fact) => facts.has(fact.factId))
-    .map((fact) => fact.recordedAt)
-    .sort()
-    .at(-1);
 }
 
 async function repin(deps: ActivityDeps, input: PhaseInput): Promise<void> {
