@@ -14,7 +14,7 @@ import { loadAccount, loadSubject, loadVisit } from './load.js';
 import type { AccountRow, Company, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
 import { ON_ITS_WAY } from './verify-lists.js';
-import { isSettling, verifyVisit } from './verify.js';
+import { SETTLING, isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
 
 export interface VisitRun {
@@ -172,7 +172,9 @@ async function conclude(
   if ((refuted ?? pending) !== undefined && (await isSettling(visit)))
     return { kind: 'later', code: (refuted ?? pending)?.code ?? 'settling', retryAfterMs: DEFAULT_RETRY_MS };
   if (refuted !== undefined) return { kind: 'task', type: 'VerificationRefuted', code: refuted.code };
-  if (pending?.code === ON_ITS_WAY) return { kind: 'later', code: pending.code, retryAfterMs: DEFAULT_RETRY_MS };
+  // Read while a read could still lag: whatever it is by now, one more look is owed before a person is asked.
+  if (pending?.code === ON_ITS_WAY || pending?.code === SETTLING)
+    return { kind: 'later', code: pending.code, retryAfterMs: DEFAULT_RETRY_MS };
   if (pending !== undefined) return { kind: 'task', type: 'VerificationPending', code: pending.code };
   const unprovable = weakest('unprovable');
   return { kind: 'settled', outcome: unprovable === undefined ? 'proven' : 'unprovable' };

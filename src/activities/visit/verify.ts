@@ -50,6 +50,9 @@ function needsProbe(visit: VisitContext, operation: Operation, account: AccountR
   return operation.kind === 'disable' && (account.secret !== null || visit.row.phase === 'cut');
 }
 
+/** Read while the target's reads could still lag behind the write. */
+export const SETTLING = 'settling';
+
 /** What no read of the account itself shows: its own list, or nothing, proves it. */
 const NOT_IN_ACCOUNT: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>([
   'revoke-sessions',
@@ -126,7 +129,7 @@ function verdictOf(operation: Operation, verification: Verification): { verdict:
     case 'ok':
       return { verdict: 'proven', code: 'ok' };
     case 'pending':
-      return { verdict: 'pending', code: 'settling' };
+      return { verdict: 'pending', code: SETTLING };
     case 'unknown':
       return { verdict: 'unprovable', code: 'target-not-readable' };
     case 'mismatch': {
