@@ -10,7 +10,6 @@ import {
   callProcedure,
   cellOf,
   isArchived,
-  requireAccount,
   requireAttributes,
   requireLogin,
   requireRow,
@@ -19,6 +18,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Writes what really changes of the deltas; `login` renames the row's login and the log-in together. */
 export async function updateAccount(

@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { isSecretReference } from '../secret.js';
+import { secretReference as reference } from '../shared/secret-reference.js';
 import { dialectNames } from './dialect.js';
 import { dialects } from './dialects/index.js';
-
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
 
 /** The allow-list: only names of this form, and only those written in the configuration, ever become identifiers. */
 const identifier = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a plain lower-case SQL identifier');

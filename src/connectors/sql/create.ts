@@ -17,7 +17,6 @@ import {
   callProcedure,
   cellOf,
   lockLogin,
-  requireAccount,
   requireAttributes,
   requireLogin,
   rowByKey,
@@ -25,6 +24,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { truthOf } from './dialect.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * Inserts the row and makes the log-in. A row that already carries the same adoption key is adopted; the same login

@@ -3,8 +3,9 @@ import { ConnectorError } from '../errors.js';
 import type { Session, SqlContext } from './client.js';
 import type { SqlConfig } from './config.js';
 import { place } from './dialect.js';
-import { callProcedure, lockedRow, requireAccount } from './rows.js';
+import { callProcedure, lockedRow } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type Entitlements = NonNullable<SqlConfig['entitlements']>;
 const membersPerPage = 500;

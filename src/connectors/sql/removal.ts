@@ -6,7 +6,6 @@ import {
   callProcedure,
   isArchived,
   lockedRow,
-  requireAccount,
   requireLogin,
   requireRow,
   runHooks,
@@ -14,6 +13,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Marks the row as archived; the account's other state stays as it is. */
 export async function archiveAccount(

@@ -7,13 +7,6 @@ import type { ProcedureOperation, SqlHook } from './config.js';
 import { place, truthOf } from './dialect.js';
 import type { Row } from './driver.js';
 
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
-}
-
 export async function updateRow(
   sql: SqlContext,
   session: Session,

@@ -6,7 +6,8 @@ import type { Session, SqlContext } from './client.js';
 import { networkCode } from './client.js';
 import type { LoginDialect, LoginSettings } from './dialect.js';
 import { ServerFault } from './driver.js';
-import { callProcedure, requireAccount, requireLogin, rowByKey } from './rows.js';
+import { callProcedure, requireLogin, rowByKey } from './rows.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** The part of the context that is there when accounts have log-ins. */
 export interface Logins {
