@@ -100,7 +100,20 @@ const onlyProcess = {
   message: 'Workflows see src/domain/process only: zones, CEL, planning and the ledger run in activities (design D9).',
 };
 const domainOnly = layer(
-  ['workflows', 'activities', 'connectors', 'db', 'planning', 'hr', 'onboarding', 'api', 'worker', 'cli', 'embedded'],
+  [
+    'workflows',
+    'activities',
+    'connectors',
+    'db',
+    'planning',
+    'hr',
+    'onboarding',
+    'report',
+    'api',
+    'worker',
+    'cli',
+    'embedded',
+  ],
   'The domain is pure and imports nothing outside src/domain.',
 );
 const domainPackages = ['temporal-polyfill', 'zod', 'yaml', '@marcbachmann/cel-js', 'transliteration', '@noble/hashes'];
@@ -168,7 +181,7 @@ export default tseslint.config(
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),
       layer(
-        ['connectors', 'db', 'planning', 'policy', 'hr', 'onboarding', 'api', 'worker', 'cli', 'embedded'],
+        ['connectors', 'db', 'planning', 'policy', 'hr', 'onboarding', 'report', 'api', 'worker', 'cli', 'embedded'],
         'Workflow code reaches the world through activities only.',
       ),
       rootFile('config', 'Workflow code takes configuration as input: reading it would break replay.'),
@@ -200,7 +213,20 @@ export default tseslint.config(
       nest,
       temporal,
       layer(
-        ['workflows', 'activities', 'db', 'planning', 'policy', 'hr', 'onboarding', 'api', 'worker', 'cli', 'embedded'],
+        [
+          'workflows',
+          'activities',
+          'db',
+          'planning',
+          'policy',
+          'hr',
+          'onboarding',
+          'report',
+          'api',
+          'worker',
+          'cli',
+          'embedded',
+        ],
         'Connectors know the domain and nothing else of Tenure.',
       ),
     ],
@@ -221,6 +247,7 @@ export default tseslint.config(
             'policy',
             'hr',
             'onboarding',
+            'report',
             'api',
             'worker',
             'cli',
@@ -256,6 +283,7 @@ export default tseslint.config(
           'policy',
           'hr',
           'onboarding',
+          'report',
           'api',
           'worker',
           'cli',
@@ -268,7 +296,7 @@ export default tseslint.config(
     [env, envDestructured, proxies],
   ),
   boundary(
-    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts', 'src/onboarding/**/*.ts'],
+    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts', 'src/onboarding/**/*.ts', 'src/report/**/*.ts'],
     [
       nest,
       temporal,

@@ -35,6 +35,8 @@ export interface Config {
   readonly temporal: TemporalConfig;
   readonly database: DatabaseConfig;
   readonly masterKey: SecretReference;
+  /** Ed25519 key (PEM, PKCS 8) that signs termination reports; undefined and no file at its usual place: none are made. */
+  readonly reportKey: { readonly reference: SecretReference; readonly isDefault: boolean };
   /** Keys of the payload codec, `id:base64,…` with the newest first; undefined: Temporal's payloads are not encrypted. */
   readonly codecKeys: SecretReference | undefined;
   /** Where `vault:` references of policy are read; undefined: they cannot be used. */
@@ -127,6 +129,7 @@ const schema = z.object({
   TENURE_DATABASE_APP_URL: postgresUrl,
   TENURE_DATABASE_AUDITOR_URL: postgresUrl,
   TENURE_MASTER_KEY: secretReference,
+  TENURE_REPORT_KEY: secretReference,
   TENURE_CODEC_KEYS: secretReference,
   ...vaultVariables,
   TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
@@ -172,6 +175,10 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     temporal: temporalConfig(vars, env),
     database: databaseConfig(vars),
     masterKey: parseReference(vars.TENURE_MASTER_KEY ?? `file:${join(home, 'master.key')}`, cwd),
+    reportKey: {
+      reference: parseReference(vars.TENURE_REPORT_KEY ?? `file:${join(home, 'report.key')}`, cwd),
+      isDefault: vars.TENURE_REPORT_KEY === undefined,
+    },
     codecKeys: vars.TENURE_CODEC_KEYS === undefined ? undefined : parseReference(vars.TENURE_CODEC_KEYS, cwd),
     vault,
     sandbox: {
@@ -278,6 +285,16 @@ export function readMasterKey(config: Config, env: Environment = process.env): B
     throw new ConfigError('TENURE_MASTER_KEY must refer to 32 random bytes in base64 (npm start makes such a file).');
   }
   return key;
+}
+
+/**
+ * The key that signs termination reports, as it stands there; undefined when nobody named one and there is none in home.
+ * @throws ConfigError when a named key is missing or empty.
+ */
+export function readReportKey(config: Config, env: Environment = process.env): string | undefined {
+  const { reference, isDefault } = config.reportKey;
+  if (isDefault && reference.kind === 'file' && readFileOrUndefined(reference.path) === undefined) return undefined;
+  return readSecret(reference, env);
 }
 
 /** The whole environment, for handing on to a child process that is not ours (PATH, HOME, locale). */

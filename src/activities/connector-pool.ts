@@ -7,7 +7,7 @@ import { vaultReferencesIn } from '../domain/policy/secret-reference.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug } from '../domain/process/ids.js';
 import type { OperationKind } from '../domain/process/kinds.js';
-import { operationKinds } from '../planning/capabilities.js';
+import { manualKinds, operationKinds } from '../planning/capabilities.js';
 import type { CapabilityMap } from '../planning/plan-service.js';
 import type { ConnectorPool } from './deps.js';
 
@@ -150,7 +150,7 @@ export function capabilitiesOf(
 }
 
 function kindsOf(pool: ConnectorPool, application: ApplicationPolicy): readonly OperationKind[] {
-  if (application.mode === 'manual') return [];
+  if (application.mode === 'manual') return manualKinds(application);
   const capabilities = pool.capabilitiesFor(application);
   return capabilities === undefined ? [] : operationKinds(capabilities);
 }

@@ -156,7 +156,7 @@ export async function recordResolution(deps: ActivityDeps, input: TaskRecord): P
     .where('task_id', '=', input.taskId)
     .executeTakeFirstOrThrow();
   if (task.status !== 'open') return;
-  if (task.visit_id !== null) await resolveVisit(deps, task.visit_id, input);
+  if (task.visit_id !== null) await resolveVisit(deps, task.visit_id, task.kind, input);
   await deps.db.transaction().execute(async (trx) => {
     const row = await trx
       .updateTable('operator_task')
@@ -176,7 +176,12 @@ export async function recordResolution(deps: ActivityDeps, input: TaskRecord): P
   });
 }
 
-async function resolveVisit(deps: ActivityDeps, visitId: VisitId, input: TaskRecord): Promise<void> {
+async function resolveVisit(
+  deps: ActivityDeps,
+  visitId: VisitId,
+  kind: OperatorTaskTable['kind'],
+  input: TaskRecord,
+): Promise<void> {
   const visit = await contextOf(deps, visitId, input.now);
   switch (input.resolution) {
     case 'retry':
@@ -187,7 +192,9 @@ async function resolveVisit(deps: ActivityDeps, visitId: VisitId, input: TaskRec
       return;
     case 'done-by-hand': {
       const account = await attest(visit);
-      const findings = visit.planned.operations.map((operation) => ({
+      // What the target did by itself has its own proof already; a visit in trouble is attested as a whole.
+      const asked = visit.planned.operations.filter((one) => kind !== 'manual' || one.kind === 'manual');
+      const findings = asked.map((operation) => ({
         operationKey: operation.key,
         check: 'attested' as const,
         road: 'operator',
@@ -251,6 +258,8 @@ function attestedState(steps: readonly Operation[], account: AccountRow) {
     entitlements: [...new Set([...account.entitlements, ...added])].filter((name) => !removed.has(name)),
     attributes: JSON.stringify({ ...account.attributes, ...attributes }),
     ...(steps.some((step) => step.kind === 'archive') ? { archived: true } : {}),
-    ...(steps.some((step) => step.kind === 'delete') ? { unlinked_at: account.observed_at } : {}),
+    ...(steps.some((step) => step.kind === 'delete' || step.kind === 'anonymise')
+      ? { unlinked_at: account.observed_at }
+      : {}),
   };
 }

@@ -15,10 +15,15 @@ const WORD_OF: Readonly<Record<OperationKind, ManualOperation | undefined>> = {
   disable: 'disable',
   seal: 'disable',
   'revoke-sessions': 'disable',
+  'revoke-credentials': 'revoke-credentials',
+  'check-in': 'check-in',
   'hand-over-credential': undefined,
   'add-entitlement': 'grant',
   'remove-entitlement': 'revoke',
+  'transfer-ownership': 'transfer-ownership',
+  'set-forwarding': 'set-forwarding',
   archive: 'archive',
+  anonymise: 'anonymise',
   delete: 'delete',
   manual: undefined,
 };
@@ -95,5 +100,8 @@ function valuesOf(step: Operation, account: AccountRow | undefined): Readonly<Re
     login: step.login ?? account?.login,
     entitlement: step.entitlement,
     changes: changes.join(', '),
+    heir: step.heir?.login,
+    delegate: step.forwarding?.to,
+    reply: step.forwarding?.autoReply === undefined ? '(no answer)' : step.forwarding.autoReply.text,
   };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { appendAudit, appending, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable, VisitTable } from '../db/schema.js';
+import { earliestDeadline, withDeadlines } from '../domain/plan/deadlines.js';
 import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
@@ -9,9 +10,10 @@ import type { IdentityId, Instant, PlanId, ProcessId, TransitionId, VisitId } fr
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
-import { loadPerson } from '../planning/person.js';
+import { knownSince, loadPerson } from '../planning/person.js';
 import type { Person } from '../planning/person.js';
-import { computePhase, managerIdentity } from '../planning/plan-service.js';
+import { managerIdentity } from '../planning/manager.js';
+import { computePhase } from '../planning/plan-service.js';
 import { loadNames } from '../planning/names.js';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
@@ -65,10 +67,12 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
   if (Boolean(process.isPlanned)) return storedPlan(deps.db, input, policy);
-  const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
   const actual = await loadActual(deps.db, input.identityId, input.processId);
+  if (input.phase === 'handover' && !mayHandOver(policy, actual))
+    return { planId: input.planId, visits: [], approvals: [], unseen: [] };
+  const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
   const former = await formerApplications(deps, policy, actual);
-  const plan = await computePhase(deps.db, deps.keys, {
+  const computed = await computePhase(deps.db, deps.keys, {
     person,
     policy,
     phase: input.phase,
@@ -83,7 +87,20 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     actual,
     because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
   });
+  const plan = withDeadlines(computed, policy.lifecycle, {
+    effectiveAt: process.effective_at,
+    knownAt: knownSince(person, process.transition_id) ?? process.effective_at,
+    plannedAt: input.now,
+  });
   return store(deps, { input, process, policy, person, plan });
+}
+
+/** Where no policy hands anything over there is nothing to plan; what an application that is gone said is asked of its last policy. */
+function mayHandOver(policy: CompiledPolicy, actual: readonly ActualAccount[]): boolean {
+  return (
+    policy.applications.some((application) => application.handover !== undefined) ||
+    actual.some((account) => applicationOf(policy, account.application) === undefined)
+  );
 }
 
 async function repin(deps: ActivityDeps, input: PhaseInput): Promise<void> {
@@ -227,9 +244,7 @@ function runnable(visit: PlannedVisit, scope: ReadonlySet<string> | undefined): 
 }
 
 function visitRow(storing: Storing, visit: PlannedVisit, body: Buffer) {
-  const { input, process, policy } = storing;
-  const tier = visit.tier;
-  const base = process.effective_at > input.now ? process.effective_at : input.now;
+  const { input, process } = storing;
   return {
     visit_id: brand<VisitId>(randomUUID()),
     plan_id: input.planId,
@@ -238,15 +253,8 @@ function visitRow(storing: Storing, visit: PlannedVisit, body: Buffer) {
     generation: process.generation,
     application: visit.application,
     phase: input.phase,
-    tier: tier ?? null,
-    // Tier deadlines count from the instant access ends; archive and delete from the instant they fall due.
-    deadline_at:
-      tier === undefined
-        ? null
-        : plusMs(
-            tier === 'T4' ? input.now : minInstant(process.effective_at, base),
-            policy.lifecycle.tiers[tier].deadlineMs,
-          ),
+    tier: visit.tier ?? null,
+    deadline_at: earliestDeadline(visit.operations) ?? null,
     account_id: visit.accountId ?? null,
     depends_on: [...visit.dependsOn],
     body,
@@ -257,10 +265,6 @@ function visitRow(storing: Storing, visit: PlannedVisit, body: Buffer) {
     first_write_at: null,
     settled_at: null,
   };
-}
-
-function minInstant(a: Instant, b: Instant): Instant {
-  return a < b ? a : b;
 }
 
 /** What the plan may not do yet. */

@@ -26,6 +26,7 @@ import { ApiProblem, toProblem } from './http/problem.js';
 import { IdentitiesController } from './identities/identities.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
+import { ReportsController } from './reports/reports.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 
 const BODY_LIMIT = 10 * 1024 * 1024;
@@ -47,6 +48,7 @@ class ApiModule {
         HrController,
         IdentitiesController,
         ProcessesController,
+        ReportsController,
         ApprovalsController,
         TasksController,
         ApplicationsController,

@@ -4,6 +4,7 @@ import type { Database } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { ConfigCheck } from '../domain/policy/cross-check.js';
 import type { Instant } from '../domain/process/ids.js';
+import type { ReportSigner } from '../report/signature.js';
 import type { PolicyStore } from '../planning/policy-store.js';
 import type { Dispatcher } from './dispatch/dispatcher.js';
 import type { Lifecycle } from './dispatch/lifecycle.js';
@@ -24,6 +25,8 @@ export interface ApiDeps {
   readonly connectorChecks: ReadonlyMap<string, ConfigCheck>;
   /** Asked for capabilities only: the API opens no target. */
   readonly registry: ConnectorRegistry;
+  /** Undefined: nobody gave a key, and no report is made. */
+  readonly reportSigner?: ReportSigner;
   now(): Instant;
 }
 

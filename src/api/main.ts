@@ -1,7 +1,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
-import { loadConfig, readMasterKey, readSecret, requireDatabaseUrl } from '../config.js';
+import { loadConfig, readMasterKey, readReportKey, readSecret, requireDatabaseUrl } from '../config.js';
 import type { Config } from '../config.js';
 import { createShippedRegistry } from '../connectors/kinds.js';
 import { openDatabase } from '../db/database.js';
@@ -10,6 +10,8 @@ import { KeyRing } from '../db/keys.js';
 import { brand } from '../domain/process/ids.js';
 import type { Instant } from '../domain/process/ids.js';
 import { onStop, reportReady } from '../embedded/child.js';
+import { reportSigner } from '../report/signature.js';
+import type { ReportSigner } from '../report/signature.js';
 import { encryptedBy } from '../temporal/payload-codec.js';
 import { PolicyStore } from '../planning/policy-store.js';
 import { connectorChecks } from '../policy/connector-checks.js';
@@ -36,7 +38,9 @@ async function main(): Promise<void> {
     namespace: config.temporal.namespace,
     ...(config.codecKeys === undefined ? {} : { dataConverter: encryptedBy(readSecret(config.codecKeys)) }),
   });
-  const deps = compose(config, db, client, logger);
+  const reportKey = readReportKey(config);
+  const signer = reportKey === undefined ? undefined : await reportSigner(reportKey);
+  const deps = compose(config, db, client, logger, signer);
   if (config.sandbox.token !== undefined)
     await ensureToken(db, { name: 'sandbox', role: 'admin', token: config.sandbox.token });
   const app = await createApi(deps);
@@ -53,7 +57,13 @@ async function main(): Promise<void> {
   reportReady({ url });
 }
 
-function compose(config: Config, db: Database, client: Client, logger: Logger): ApiDeps {
+function compose(
+  config: Config,
+  db: Database,
+  client: Client,
+  logger: Logger,
+  signer: ReportSigner | undefined,
+): ApiDeps {
   const keys = new KeyRing(readMasterKey(config).toString('base64'));
   const policies = new PolicyStore();
   const metrics = createMetrics({ isProcessWide: true });
@@ -70,6 +80,7 @@ function compose(config: Config, db: Database, client: Client, logger: Logger): 
     planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
     connectorChecks: connectorChecks(registry),
     registry,
+    ...(signer === undefined ? {} : { reportSigner: signer }),
     now: () => brand<Instant>(new Date().toISOString()),
   };
 }

@@ -2,11 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config.js';
+import { publicKeysSchema } from '../report/signature.js';
+import type { PublicKeys } from '../report/signature.js';
 import { CliError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 
 const TIMEOUT_MS = 60_000;
 const runSchema = z.looseObject({ api: z.string(), token: z.string() });
+const runKeysSchema = z.looseObject({ reportKeys: publicKeysSchema });
 const problemSchema = z.looseObject({
   type: z.string(),
   title: z.string(),
@@ -44,6 +47,15 @@ function readRun(path: string): z.infer<typeof runSchema> | undefined {
   }
 }
 
+/** The public keys of the stack that runs in this home; undefined when none does. Reads a file and asks nobody. */
+export function findPublicKeys(config: Config): PublicKeys | undefined {
+  try {
+    return runKeysSchema.parse(JSON.parse(readFileSync(join(config.home, 'run.json'), 'utf8'))).reportKeys;
+  } catch {
+    return undefined;
+  }
+}
+
 function trimmed(url: string): string {
   return url.replace(/\/+$/, '');
 }
@@ -54,6 +66,14 @@ export class ApiClient {
 
   get<T = unknown>(path: string): Promise<T> {
     return this.#call<T>('GET', path);
+  }
+
+  /** The answer as it is, byte for byte. */
+  async text(path: string): Promise<string> {
+    const response = await this.#fetch('GET', path, undefined, { accept: '*/*' });
+    const text = await response.text();
+    if (!response.ok) throw problemError(response.status, text);
+    return text;
   }
 
   post<T = unknown>(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<T> {

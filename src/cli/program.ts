@@ -9,6 +9,7 @@ import type { ExitCode } from './exit.js';
 import { addHrCommands } from './hr-commands.js';
 import type { Terminal } from './output.js';
 import { addPeopleCommands } from './people-commands.js';
+import { addReportCommands } from './report-commands.js';
 import { addSystemCommands } from './system-commands.js';
 import { addWorkCommands } from './work-commands.js';
 import { addWorkerCommand } from './worker-command.js';
@@ -43,6 +44,7 @@ export async function runCli(
     addHrCommands(program, context);
     addPeopleCommands(program, context);
     addWorkCommands(program, context);
+    addReportCommands(program, context);
     addSystemCommands(program, context);
     addWorkerCommand(program, context);
     addAppCommands(program, context);

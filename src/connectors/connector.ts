@@ -271,6 +271,11 @@ export const manualOperations = [
   'delete',
   'grant',
   'revoke',
+  'revoke-credentials',
+  'check-in',
+  'transfer-ownership',
+  'set-forwarding',
+  'anonymise',
 ] as const;
 export type ManualOperation = (typeof manualOperations)[number];
 

@@ -246,7 +246,18 @@ export interface EvidenceTable {
   application: ApplicationSlug;
   phase: Phase | null;
   operation_key: string;
-  check_kind: 'state' | 'sign-in' | 'sessions' | 'absence' | 'attested';
+  check_kind:
+    | 'state'
+    | 'sign-in'
+    | 'sessions'
+    | 'credentials'
+    | 'privileges'
+    | 'ownership'
+    | 'forwarding'
+    | 'delivery'
+    | 'anonymity'
+    | 'absence'
+    | 'attested';
   road: string;
   verdict: Verdict;
   code: string | null;

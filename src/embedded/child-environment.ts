@@ -18,7 +18,12 @@ export interface StackFacts {
 
 /** The API signs in to Postgres as app, and as auditor for what only reads; never as the owner. */
 export function apiEnvironment(facts: StackFacts): Variables {
-  return { ...common(facts), TENURE_SANDBOX_TOKEN: facts.token };
+  const { reference } = facts.config.reportKey;
+  return {
+    ...common(facts),
+    TENURE_SANDBOX_TOKEN: facts.token,
+    TENURE_REPORT_KEY: reference.kind === 'env' ? `env:${reference.name}` : `file:${reference.path}`,
+  };
 }
 
 /** As the API, without a token: the worker has no door. */

@@ -25,6 +25,7 @@ const ownEntries = [
   'roles.json',
   'sandbox-token',
   'master.key',
+  'report.key',
   'handover',
 ] as const;
 

@@ -3,7 +3,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { z } from 'zod';
+import { readSecret } from '../config.js';
 import type { Config } from '../config.js';
+import { newSigningKey, publicKeyOf } from '../report/signature.js';
+import type { PublicKeys } from '../report/signature.js';
 import { apiEnvironment, targetsEnvironment, workerEnvironment } from './child-environment.js';
 import { openDatabase } from './databases.js';
 import type { DatabaseUrls } from './databases.js';
@@ -39,6 +42,8 @@ export interface RunInfo {
   /** Owner of Tenure's database; a secret, like the token. */
   readonly postgresUrl: string;
   readonly token: string;
+  /** Public: what `tenure report verify` checks signatures with. */
+  readonly reportKeys: PublicKeys;
   /** The sandbox targets, for looking at them past Tenure; secrets. */
   readonly sandbox: {
     readonly directoryUrl: string;
@@ -109,6 +114,7 @@ class Supervisor {
     }
     const ports = await choosePorts(this.#config);
     await this.#keepMasterKey();
+    const reportKeys = await this.#keepReportKey();
     const token = await keepSecret(join(this.#config.home, 'sandbox-token'), () =>
       randomBytes(24).toString('base64url'),
     );
@@ -119,7 +125,7 @@ class Supervisor {
     const temporalAddress = await this.#temporal(ports);
     this.#options.signal.throwIfAborted();
     const sandbox = await this.#nodeChildren({ ports, urls, token, temporalAddress, adminUrl: postgres?.adminUrl });
-    return this.#publish({ ports, urls, token, temporalAddress, sandbox });
+    return this.#publish({ ports, urls, token, temporalAddress, sandbox, reportKeys });
   }
 
   stop(): Promise<void> {
@@ -262,14 +268,22 @@ class Supervisor {
     if (reference.kind === 'file' && reference.path === file) await keepSecret(file, randomKey);
   }
 
+  /** Made at the first start; whoever names a key of their own keeps it themselves. */
+  async #keepReportKey(): Promise<PublicKeys> {
+    const { reference, isDefault } = this.#config.reportKey;
+    if (isDefault && reference.kind === 'file') await keepSecret(reference.path, newSigningKey);
+    return { keys: [await publicKeyOf(readSecret(reference))] };
+  }
+
   async #publish(facts: {
     readonly ports: Ports;
     readonly urls: DatabaseUrls;
     readonly token: string;
     readonly temporalAddress: string;
     readonly sandbox: RunInfo['sandbox'];
+    readonly reportKeys: PublicKeys;
   }): Promise<RunInfo> {
-    const { ports, urls, token, temporalAddress, sandbox } = facts;
+    const { ports, urls, token, temporalAddress, sandbox, reportKeys } = facts;
     const api = `http://${this.#config.api.host}:${ports.api}`;
     const isBrought = this.#config.temporal.mode === 'brought';
     const run: RunInfo = {
@@ -281,6 +295,7 @@ class Supervisor {
       postgresUrl: urls.owner,
       token,
       sandbox,
+      reportKeys,
     };
     const supervisor = await markProcess(process.pid);
     await writeJson(join(this.#config.home, 'run.json'), { ...run, supervisor });

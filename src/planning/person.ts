@@ -3,7 +3,7 @@ import type { KeyRing } from '../db/keys.js';
 import type { Fact, PersonState, Statement, Transition } from '../domain/ledger/types.js';
 import { stateAt } from '../domain/ledger/state.js';
 import { deriveTransitions } from '../domain/ledger/transitions.js';
-import type { IdentityId, Instant } from '../domain/process/ids.js';
+import type { IdentityId, Instant, TransitionId } from '../domain/process/ids.js';
 
 /** A person as the ledger has it: the facts in clear and what follows from them. */
 export interface Person {
@@ -16,6 +16,16 @@ export interface Person {
 /** Whether somebody is employed, on leave or not. */
 export function isWorking(state: PersonState): boolean {
   return state.employments.some((one) => one.status === 'active' || one.status === 'suspended');
+}
+
+/** When the last of the facts behind a transition was recorded: nobody can act on what nobody said. Undefined when there are none (an erased person). */
+export function knownSince(person: Person, transitionId: TransitionId): Instant | undefined {
+  const because = new Set<string>(person.transitions.find((one) => one.id === transitionId)?.because ?? []);
+  return person.facts
+    .filter((fact) => because.has(fact.factId))
+    .map((fact) => fact.recordedAt)
+    .sort()
+    .at(-1);
 }
 
 /** Reads and decrypts a person's ledger. An erased person has no readable facts and so no transitions. */

@@ -3,12 +3,15 @@ import type { KeyRing } from '../db/keys.js';
 import { desiredAccounts } from '../domain/plan/desired.js';
 import type { DesiredInput } from '../domain/plan/grants.js';
 import type { ManagerInput } from '../domain/plan/context.js';
+import type { HandoverInput } from '../domain/plan/handover.js';
 import { planPhase } from '../domain/plan/plan.js';
 import type { ActualAccount, Plan } from '../domain/plan/types.js';
 import type { PersonState } from '../domain/ledger/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
-import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import type { ApplicationSlug, Instant, ProcessId } from '../domain/process/ids.js';
 import type { OperationKind, Phase, TransitionKind } from '../domain/process/kinds.js';
+import { handoverInput } from './heir.js';
+import { managerIdentity } from './manager.js';
 import type { Person } from './person.js';
 
 /** What a configured target can do, in the planner's words. */
@@ -39,6 +42,8 @@ export interface PhaseRequest {
  */
 export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseRequest): Promise<Plan> {
   const desired = desiredAccounts(await desiredInput(db, keys, request));
+  const handover: HandoverInput | undefined =
+    request.phase === 'handover' ? await handoverInput(db, keys, request.person, request.desiredAt) : undefined;
   return planPhase({
     policy: request.policy,
     phase: request.phase,
@@ -51,6 +56,7 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
     desiredAt: request.desiredAt,
     ...(request.former === undefined ? {} : { former: request.former }),
     ...(request.because === undefined ? {} : { because: request.because }),
+    ...(handover === undefined ? {} : { handover }),
   });
 }
 
@@ -100,24 +106,4 @@ async function managerOf(
     mail: profile.mail ?? '',
     nativeIds: new Map(accounts.map((account) => [account.application, account.native_id])),
   };
-}
-
-/** Identity of the person's manager at that state; undefined when HR names none or the manager is not known (yet). */
-export async function managerIdentity(
-  db: Queryable,
-  keys: KeyRing,
-  person: Person,
-  state: PersonState,
-): Promise<IdentityId | undefined> {
-  const employment = state.primary;
-  if (employment === undefined || employment.manager === null) return undefined;
-  const source = person.facts.find((fact) => fact.employmentId === employment.employmentId)?.source;
-  if (source === undefined) return undefined;
-  const row = await db
-    .selectFrom('person_key')
-    .select('identity_id')
-    .where('source', '=', source)
-    .where('key_index', '=', keys.blindIndex(`person/${source}`, employment.manager))
-    .executeTakeFirst();
-  return row?.identity_id === person.identityId ? undefined : row?.identity_id;
 }

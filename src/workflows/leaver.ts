@@ -4,6 +4,7 @@ import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
 import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
 import { executePhase, phaseBeside } from './lib/execute-plan.js';
+import type { PhaseBeside } from './lib/execute-plan.js';
 import { ProcessRun } from './lib/process-run.js';
 import { now, waitUntil } from './lib/wait.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
@@ -20,7 +21,13 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
       if (!(await serveNotice(run))) return 'transition-cancelled';
       await run.enterCut();
     }
-    return retain(run, await cutAccess(run));
+    const { lost, handover } = await cutAccess(run);
+    try {
+      return await retain(run, lost, handover);
+    } finally {
+      // Somebody who is back keeps what is still theirs.
+      await handover?.stop();
+    }
   });
 }
 
@@ -46,8 +53,11 @@ async function serveNotice(run: ProcessRun): Promise<boolean> {
 /** A write that was never answered may land long after: its account is looked at again this long after the cut. */
 const LATE_LOOKS_MS = [60_000, 15 * 60_000, 24 * 3_600_000];
 
-/** Retention: out of the person's queue, stopped by a rehire, ended when the leaver's own transition is withdrawn or moved ahead. */
-async function retain(run: ProcessRun, lost: readonly VisitId[]): Promise<string> {
+/**
+ * Retention: out of the person's queue, stopped by a rehire, ended when the leaver's own transition is withdrawn or moved ahead. What is still being handed over
+ * goes on beside it, and nothing is deleted before that is through.
+ */
+async function retain(run: ProcessRun, lost: readonly VisitId[], handover: PhaseBeside | undefined): Promise<string> {
   const cutAt = Date.now();
   for (const afterMs of lost.length === 0 ? [] : LATE_LOOKS_MS) {
     const look = await untilRetained(run, () => new Date(cutAt + afterMs).toISOString() as Instant);
@@ -60,6 +70,8 @@ async function retain(run: ProcessRun, lost: readonly VisitId[]): Promise<string
   if (archived !== 'done') return archived;
   const removal = await untilRetained(run, (schedule) => schedule.deleteAt);
   if (removal !== 'due') return removal;
+  const handedOver = await endOf(run, handover);
+  if (handedOver !== 'done') return handedOver;
   const deleted = await putAway(run, 'delete');
   if (deleted !== 'done') return deleted;
   await bookkeeping.releaseNames(run.ref);
@@ -69,13 +81,20 @@ async function retain(run: ProcessRun, lost: readonly VisitId[]): Promise<string
 /** Archives or deletes. Ended by a rehire or a withdrawal before it is through: nobody who comes back waits for a target in trouble. */
 async function putAway(run: ProcessRun, phase: 'archive' | 'delete'): Promise<'done' | 'rehired' | 'reopened'> {
   const work = await phaseBeside(run, phase);
+  const ended = await endOf(run, work);
+  if (ended !== 'done') await work.stop();
+  return ended;
+}
+
+/** Waits for work beside, for as long as nobody comes back. */
+async function endOf(run: ProcessRun, work: PhaseBeside | undefined): Promise<'done' | 'rehired' | 'reopened'> {
+  if (work === undefined) return 'done';
   for (;;) {
     await condition(() => work.isDone() || run.isTailStopped() || run.isAmended());
     if (work.failure() !== undefined) throw work.failure();
     if (work.isDone()) return 'done';
     if (!run.isTailStopped()) await run.open();
     if (!run.isTailStopped() && !run.isCancelled) continue;
-    await work.stop();
     return run.isTailStopped() ? 'rehired' : 'reopened';
   }
 }

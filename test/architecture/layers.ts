@@ -84,10 +84,10 @@ const checks = {
     imports(file, (to) => (to.isLocal ? !/^src\/(db|domain)\//.test(to.target) : /^@temporalio\//.test(to.target))),
   ),
   'shared services know nothing above them': (file) =>
-    /^src\/(planning|policy|hr|onboarding)\//.test(file.path)
+    /^src\/(planning|policy|hr|onboarding|report)\//.test(file.path)
       ? imports(file, (to) =>
           to.isLocal
-            ? !/^src\/(planning|policy|hr|onboarding|domain|db|connectors)\//.test(to.target)
+            ? !/^src\/(planning|policy|hr|onboarding|report|domain|db|connectors)\//.test(to.target)
             : isPackage(to, ['@temporalio']),
         )
       : [],

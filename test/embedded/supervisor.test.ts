@@ -80,7 +80,15 @@ describe('the supervisor', () => {
       'worker started',
     ]);
     expect(notes).toContain('worker sees from-targets owner=false');
-    for (const file of ['run.json', 'master.key', 'sandbox-token', 'roles.json', 'children.json', 'temporal.db']) {
+    for (const file of [
+      'run.json',
+      'master.key',
+      'report.key',
+      'sandbox-token',
+      'roles.json',
+      'children.json',
+      'temporal.db',
+    ]) {
       expect((await stat(join(home, file))).mode & 0o777).toBe(0o600);
     }
     const run = await runInfo(home);

@@ -13,6 +13,7 @@ import type { AccountId, Instant, ProcessId } from '../../domain/process/ids.js'
 import { TenureError } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
 import { operationContext } from './fence.js';
+import { forwardingOf, transferOwned } from './handover.js';
 import type { AccountRow, VisitContext } from './load.js';
 import type { AccountChange } from './writes.js';
 
@@ -64,6 +65,14 @@ async function mutate(visit: VisitContext, operation: Operation, account: Accoun
       return required(connector.seal?.(ref, await sealSecret(visit, account), ctx));
     case 'revoke-sessions':
       return required(connector.revokeSessions?.(ref, ctx));
+    case 'revoke-credentials':
+      return required(connector.revokeCredentials?.(ref, ctx));
+    case 'check-in':
+      return required(connector.checkIn?.(ref, ctx));
+    case 'transfer-ownership':
+      return transferOwned(visit, operation, ref, ctx);
+    case 'set-forwarding':
+      return required(connector.setForwarding?.(ref, forwardingOf(operation), ctx));
     case 'hand-over-credential':
       return handOver(visit, ref, ctx);
     case 'add-entitlement':
@@ -72,6 +81,8 @@ async function mutate(visit: VisitContext, operation: Operation, account: Accoun
       return required(connector.removeMember?.(group(visit, operation), ref, ctx));
     case 'archive':
       return required(connector.archive?.(ref, ctx));
+    case 'anonymise':
+      return required(connector.anonymise?.(ref, ctx));
     case 'delete':
       return required(connector.delete?.(ref, ctx));
     case 'create':
@@ -80,7 +91,7 @@ async function mutate(visit: VisitContext, operation: Operation, account: Accoun
   }
 }
 
-async function required(result: Promise<MutationResult> | undefined): Promise<MutationResult> {
+export async function required(result: Promise<MutationResult> | undefined): Promise<MutationResult> {
   if (result === undefined) throw new TenureError('CapabilityMissing', 'method-absent');
   return result;
 }
@@ -302,9 +313,15 @@ function changeOf(operation: Operation, account: AccountRow, now: Instant): Acco
       return { archived: true, status: 'disabled' };
     case 'delete':
       return { unlinked_at: now };
+    case 'anonymise':
+      return { status: 'disabled', unlinked_at: now };
     case 'create':
     case 'update':
     case 'revoke-sessions':
+    case 'revoke-credentials':
+    case 'check-in':
+    case 'transfer-ownership':
+    case 'set-forwarding':
     case 'hand-over-credential':
     case 'manual':
       return {};

@@ -1,5 +1,5 @@
 import type { Connector } from '../../connectors/connector.js';
-import type { PlannedVisit } from '../../domain/plan/types.js';
+import type { Operation, PlannedVisit } from '../../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
 import type { VisitId } from '../../domain/process/ids.js';
 import { applicationOf } from '../connector-pool.js';
@@ -92,4 +92,32 @@ export async function loadVisit(
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */
 export function loadAccount(visit: VisitContext): Promise<AccountRow | undefined> {
   return visit.company.rows.account(visit.row);
+}
+
+/**
+ * As `loadAccount`, and also the account that this visit itself has deleted or made anonymous: its link is closed by then, and a repeat still owes the proof
+ * (or, after the target was caught lying, the deed).
+ */
+export async function loadSubject(
+  visit: VisitContext,
+  operations: readonly Operation[],
+): Promise<AccountRow | undefined> {
+  const { account_id: accountId, visit_id: visitId } = visit.row;
+  const linked = await loadAccount(visit);
+  const ending = operations.filter(({ kind }) => kind === 'delete' || kind === 'anonymise').map(({ key }) => key);
+  if (linked !== undefined || accountId === null || ending.length === 0) return linked;
+  return visit.deps.db
+    .selectFrom('account')
+    .selectAll()
+    .where('account_id', '=', accountId)
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom('visit_step')
+          .select('visit_id')
+          .where('visit_id', '=', visitId)
+          .where('operation_key', 'in', ending),
+      ),
+    )
+    .executeTakeFirst();
 }

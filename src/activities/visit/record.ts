@@ -161,10 +161,16 @@ function evidenceRow(visit: VisitContext, finding: Finding, sealed: Buffer): Ins
     seen: sealed,
     seen_hash: createHash('sha256').update(JSON.stringify(finding.seen)).digest('hex'),
     residual: finding.residual ?? null,
-    residual_until: null,
-    deadline_at: visit.row.deadline_at,
+    residual_until: finding.residualUntil ?? null,
+    deadline_at: deadlineOf(visit, finding.operationKey),
     at: visit.clock(),
   };
+}
+
+/** Each operation has its own; what belongs to no operation (an account that is gone) stands under the visit's. */
+function deadlineOf(visit: VisitContext, operationKey: string): Instant | null {
+  const operation = visit.planned.operations.find((one) => one.key === operationKey);
+  return operation === undefined ? visit.row.deadline_at : (operation.deadlineAt ?? null);
 }
 
 function auditEntry({ visit, outcome, findings, at }: Ending): AuditEntry {

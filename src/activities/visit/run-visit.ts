@@ -11,10 +11,11 @@ import { admit, noteDown, noteUp } from './admission.js';
 import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext, wasOutdated } from './fence.js';
-import { loadAccount, loadVisit } from './load.js';
+import { loadAccount, loadSubject, loadVisit } from './load.js';
 import type { AccountRow, Company, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
-import { isSettling, verifyVisit } from './verify.js';
+import { ON_ITS_WAY } from './verify-lists.js';
+import { SETTLING, isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
 
 export interface VisitRun {
@@ -90,7 +91,7 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
 async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Rest> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
-  const linked = await loadAccount(visit);
+  const linked = await loadSubject(visit, operations);
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
   if (missing !== undefined) return missing;
@@ -103,8 +104,11 @@ async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Res
   }
   const findings = account === undefined ? [] : await verifyVisit(visit, operations, account);
   const verdict = await conclude(visit, findings, account);
-  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled')
+  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled') {
+    // Whoever does the rest by hand attests the rest, not what was proven here.
+    await keepFindings(visit, findings);
     return { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' };
+  }
   if (verdict.kind === 'settled') await settle(visit, verdict.outcome, findings, account?.account_id);
   // What was seen is kept although the visit is not over: a person decides on it.
   if (verdict.kind === 'task') await keepFindings(visit, findings);
@@ -167,6 +171,9 @@ async function conclude(
   if ((refuted ?? pending) !== undefined && (await isSettling(visit)))
     return { kind: 'later', code: (refuted ?? pending)?.code ?? 'settling', retryAfterMs: DEFAULT_RETRY_MS };
   if (refuted !== undefined) return { kind: 'task', type: 'VerificationRefuted', code: refuted.code };
+  // Read while a read could still lag: whatever it is by now, one more look is owed before a person is asked.
+  if (pending?.code === ON_ITS_WAY || pending?.code === SETTLING)
+    return { kind: 'later', code: pending.code, retryAfterMs: DEFAULT_RETRY_MS };
   if (pending !== undefined) return { kind: 'task', type: 'VerificationPending', code: pending.code };
   const unprovable = weakest('unprovable');
   return { kind: 'settled', outcome: unprovable === undefined ? 'proven' : 'unprovable' };

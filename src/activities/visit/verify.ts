@@ -2,11 +2,13 @@ import type { ExpectedState, Verification } from '../../connectors/connector.js'
 import { Secret } from '../../connectors/secret.js';
 import type { EvidenceTable } from '../../db/schema.js';
 import type { AttributeValue, Operation } from '../../domain/plan/types.js';
+import type { Instant } from '../../domain/process/ids.js';
 import type { Verdict } from '../../domain/process/kinds.js';
 import type { Json } from '../../domain/process/json.js';
 import { canaryAnswer } from './canary.js';
 import { refOf } from './apply.js';
 import { operationContext } from './fence.js';
+import { verifyList } from './verify-lists.js';
 import type { AccountRow, VisitContext } from './load.js';
 
 /** One thing that was checked, on its way to an evidence row. `seen` is encrypted before it is stored. */
@@ -18,11 +20,13 @@ export interface Finding {
   readonly code: string;
   readonly seen: Json;
   readonly residual?: string;
+  /** Until when the residual lives on at the latest. */
+  readonly residualUntil?: Instant;
 }
 
 /**
- * Proves a visit's operations by another road than the writes took (design D5): one read of the whole account compared with what was to be, the session
- * list after a revocation, and for a cut a real sign-in with the secret that only Tenure holds, under the control of a canary that must still get in.
+ * Proves a visit's operations by another road than the writes took (design D5): one read of the whole account compared with what was to be, the
+ * target's own lists after a revocation, a check-in or a handover, and for a cut a real sign-in with the secret that only Tenure holds, under the control of a canary that must still get in.
  * Raises the connector's errors; unknown is never proven.
  */
 export async function verifyVisit(
@@ -35,7 +39,7 @@ export async function verifyVisit(
   if (operations.some((one) => one.kind === 'delete')) return findings;
   for (const operation of operations) {
     if (needsProbe(visit, operation, account)) findings.push(await probeCut(visit, operation, account));
-    if (operation.kind === 'revoke-sessions') findings.push(await verifySessions(visit, operation, account));
+    findings.push(...(await verifyList(visit, operation, account)));
   }
   return findings;
 }
@@ -46,12 +50,25 @@ function needsProbe(visit: VisitContext, operation: Operation, account: AccountR
   return operation.kind === 'disable' && (account.secret !== null || visit.row.phase === 'cut');
 }
 
+/** Read while the target's reads could still lag behind the write. */
+export const SETTLING = 'settling';
+
+/** What no read of the account itself shows: its own list, or nothing, proves it. */
+const NOT_IN_ACCOUNT: ReadonlySet<Operation['kind']> = new Set<Operation['kind']>([
+  'revoke-sessions',
+  'revoke-credentials',
+  'check-in',
+  'transfer-ownership',
+  'set-forwarding',
+  'hand-over-credential',
+]);
+
 async function verifyState(
   visit: VisitContext,
   operations: readonly Operation[],
   account: AccountRow,
 ): Promise<readonly Finding[]> {
-  const readable = operations.filter((one) => one.kind !== 'revoke-sessions' && one.kind !== 'hand-over-credential');
+  const readable = operations.filter((one) => !NOT_IN_ACCOUNT.has(one.kind));
   if (readable.length === 0) return [];
   const ctx = operationContext(visit, `${visit.row.visit_id}/verify`, false);
   const verification = await visit.connector.verify(await expectedState(visit, readable, account), ctx);
@@ -112,7 +129,7 @@ function verdictOf(operation: Operation, verification: Verification): { verdict:
     case 'ok':
       return { verdict: 'proven', code: 'ok' };
     case 'pending':
-      return { verdict: 'pending', code: 'settling' };
+      return { verdict: 'pending', code: SETTLING };
     case 'unknown':
       return { verdict: 'unprovable', code: 'target-not-readable' };
     case 'mismatch': {
@@ -169,27 +186,4 @@ async function storedSecret(visit: VisitContext, account: AccountRow): Promise<S
   if (row === undefined || row.secret === null) return undefined;
   const text = await keys.decryptFor(db, account.identity_id, `secret/${account.account_id}`, row.secret);
   return typeof text === 'string' ? new Secret(text) : undefined;
-}
-
-async function verifySessions(visit: VisitContext, operation: Operation, account: AccountRow): Promise<Finding> {
-  const base = { operationKey: operation.key, check: 'sessions' as const };
-  const ctx = operationContext(visit, `${visit.row.visit_id}/sessions`, false);
-  const sessions = await visit.connector.listSessions?.(refOf(account), ctx);
-  if (sessions === undefined)
-    return {
-      ...base,
-      road: 'none',
-      verdict: 'unprovable',
-      code: 'no-session-list',
-      seen: {},
-      residual: 'open sessions unknown',
-    };
-  const isEmpty = sessions.count === 0;
-  return {
-    ...base,
-    road: sessions.road,
-    verdict: isEmpty ? 'proven' : 'refuted',
-    code: isEmpty ? 'ok' : 'sessions-open',
-    seen: { count: sessions.count },
-  };
 }

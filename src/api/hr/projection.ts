@@ -5,7 +5,7 @@ import type { EmploymentState, PersonState, Transition } from '../../domain/ledg
 import type { Instant } from '../../domain/process/ids.js';
 import { addDays, earlierOf } from '../../domain/time/instants.js';
 import type { Person } from '../../planning/person.js';
-import { managerIdentity } from '../../planning/plan-service.js';
+import { managerIdentity } from '../../planning/manager.js';
 
 /** The name people know somebody by. */
 export function displayNameOf(employment: EmploymentState | undefined): string {

@@ -135,6 +135,24 @@ export const ROUTES: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/processes/:id/report',
+    access: checkers,
+    tag: 'Processes',
+    query: schemas.reportQuery,
+    summary:
+      'The termination report of a leaver as known now: a flattened JWS signed with Ed25519, or a page for people',
+    answers: { 200: 'application/jose+json, or text/html', 404: 'Unknown, or no leaver', 503: 'No signing key' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/keys',
+    access: 'public',
+    tag: 'Processes',
+    summary: 'Public keys (JWK) that termination reports are verified with',
+    answers: { 200: 'The keys' },
+  },
+  {
+    method: 'GET',
     path: '/v1/approvals',
     access: ['admin', 'operator', 'auditor', 'manager'],
     tag: 'Approvals',

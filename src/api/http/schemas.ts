@@ -89,6 +89,9 @@ export const resolution = z
   });
 export const auditQuery = z.strictObject({ identity: uuid.optional(), after: afterSchema, limit: limitSchema });
 export const verificationQuery = z.strictObject({ identity: uuid.optional() });
+export const reportQuery = z.strictObject({
+  format: z.enum(['json', 'html'], expects('json or html')).default('json'),
+});
 export const policyCheck = z.strictObject({
   files: z.array(z.strictObject({ path: z.string().min(1).max(300), text: z.string().max(1_000_000) })).max(2_000),
 });

@@ -2,7 +2,7 @@ import type { ConnectorRegistry } from '../../connectors/registry.js';
 import { SECRET_STAND_IN } from '../../connectors/secret.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
 import type { OperationKind } from '../../domain/process/kinds.js';
-import { operationKinds } from '../../planning/capabilities.js';
+import { manualKinds, operationKinds } from '../../planning/capabilities.js';
 import type { CapabilityMap } from '../../planning/plan-service.js';
 
 const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -19,7 +19,7 @@ export async function capabilitiesOf(registry: ConnectorRegistry, policy: Compil
 }
 
 async function kindsOf(registry: ConnectorRegistry, application: ApplicationPolicy): Promise<readonly OperationKind[]> {
-  if (application.mode === 'manual') return [];
+  if (application.mode === 'manual') return manualKinds(application);
   const deps = { secrets: () => SECRET_STAND_IN, logger: SILENT };
   const connector = registry.create(application.connector, application.slug, application.config, deps);
   try {

@@ -2,7 +2,7 @@ import { appendAudit } from '../../db/audit.js';
 import { brand } from '../../domain/process/ids.js';
 import type { ApplicationSlug, IdentityId, Instant } from '../../domain/process/ids.js';
 import { loadPerson } from '../../planning/person.js';
-import { managerIdentity } from '../../planning/plan-service.js';
+import { managerIdentity } from '../../planning/manager.js';
 import type { ApiDeps } from '../deps.js';
 import { ApiProblem, notFound } from '../http/problem.js';
 import type { Caller } from '../http/tokens.js';

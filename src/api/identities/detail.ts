@@ -2,7 +2,7 @@ import type { Explanation } from '../../domain/plan/why.js';
 import { brand } from '../../domain/process/ids.js';
 import type { IdentityId } from '../../domain/process/ids.js';
 import { loadPerson } from '../../planning/person.js';
-import { managerIdentity } from '../../planning/plan-service.js';
+import { managerIdentity } from '../../planning/manager.js';
 import type { ApiDeps } from '../deps.js';
 import { displayNameOf, speakingEmployment } from '../hr/projection.js';
 import { notFound } from '../http/problem.js';

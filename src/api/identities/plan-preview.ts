@@ -119,6 +119,7 @@ function phasesOf(transition: Transition, policy: CompiledPolicy): readonly { ph
         ...(transition.noticeAt === undefined ? [] : [{ phase: 'notice' as const, at: transition.noticeAt }]),
         { phase: 'cut', at },
         { phase: 'deprovision', at },
+        { phase: 'handover', at },
         { phase: 'archive', at: addDays(at, lifecycle.archiveAfterDays) },
         { phase: 'delete', at: addDays(at, lifecycle.deleteAfterDays) },
       ];

@@ -23,6 +23,11 @@ export const manualConfigSchema = z.strictObject({
       delete: template.optional(),
       grant: template.optional(),
       revoke: template.optional(),
+      'revoke-credentials': template.optional(),
+      'check-in': template.optional(),
+      'transfer-ownership': template.optional(),
+      'set-forwarding': template.optional(),
+      anonymise: template.optional(),
     })
     .default({}),
 });
@@ -38,6 +43,11 @@ const general: Readonly<Record<ManualOperation, string>> = {
   delete: 'Delete the account {{login}}.',
   grant: 'Give {{entitlement}} to the account {{login}}.',
   revoke: 'Take {{entitlement}} from the account {{login}}.',
+  'revoke-credentials': 'Remove every second factor, key and token of the account {{login}}.',
+  'check-in': 'Take back every secret and every session that {{login}} has borrowed, and change the secrets.',
+  'transfer-ownership': 'Give everything that {{login}} owns to {{heir}}.',
+  'set-forwarding': 'Forward the mail of {{login}} to {{delegate}}. Answer every sender: {{reply}}',
+  anonymise: 'Make the account {{login}} anonymous: nothing in it may say any more who it was.',
 };
 
 /**

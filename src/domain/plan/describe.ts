@@ -10,10 +10,15 @@ const VERBS: Readonly<Record<OperationKind, string>> = {
   disable: 'disable account',
   seal: 'disable account and make its secret useless',
   'revoke-sessions': 'end sessions',
+  'revoke-credentials': 'take away second factors and keys',
+  'check-in': 'take back leases, borrowed secrets and privileged sessions',
   'hand-over-credential': 'hand over first credential',
   'add-entitlement': 'add entitlement',
   'remove-entitlement': 'remove entitlement',
+  'transfer-ownership': 'give what it owns to',
+  'set-forwarding': 'forward mail to',
   archive: 'archive account',
+  anonymise: 'make account anonymous',
   delete: 'delete account',
   manual: 'by hand',
 };
@@ -38,7 +43,7 @@ function describeOperation(operation: Operation): readonly string[] {
       return [`by hand: ${head}`, ...rest];
     });
   }
-  const subject = operation.entitlement ?? (operation.kind === 'create' ? operation.login : undefined);
+  const subject = subjectOf(operation);
   const state = operation.kind === 'create' ? ` (${operation.enabled === true ? 'enabled' : 'disabled'})` : '';
   const waits = operation.needsApproval ? `, waits for approval ${operation.approvalKey ?? ''}` : '';
   const head = `${VERBS[operation.kind]}${subject === undefined ? '' : ` "${subject}"`}${state}${waits}`;
@@ -47,6 +52,19 @@ function describeOperation(operation: Operation): readonly string[] {
     ({ attribute, from, to }) => `  ${attribute}: ${describeValue(from)} -> ${describeValue(to)}`,
   );
   return [because.length === 0 ? head : `${head} (${because.join('; ')})`, ...differences];
+}
+
+function subjectOf(operation: Operation): string | undefined {
+  switch (operation.kind) {
+    case 'create':
+      return operation.login;
+    case 'transfer-ownership':
+      return operation.heir?.login ?? '(nobody yet)';
+    case 'set-forwarding':
+      return operation.forwarding?.to ?? '(nobody)';
+    default:
+      return operation.entitlement;
+  }
 }
 
 /** One reason in words, e.g. `role finance`. Pure. */

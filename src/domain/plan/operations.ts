@@ -1,6 +1,7 @@
 import type { ApplicationSlug } from '../process/ids.js';
 import type { OperationKind } from '../process/kinds.js';
 import type { FulfilmentMode } from '../policy/types.js';
+import type { HandoverInput } from './handover.js';
 import type {
   ActualAccount,
   AttributeDifference,
@@ -25,6 +26,8 @@ export interface VisitInput {
   readonly approved: ReadonlySet<string>;
   /** Why something is taken away. */
   readonly lifecycleReason: Reason;
+  /** Who may take over; only where a phase hands something over. */
+  readonly handover?: HandoverInput;
 }
 
 /** The approval that a sensitive grant waits for: `<application>/<entitlement>`, or `<application>` for an account itself. */
@@ -45,6 +48,12 @@ export function operation(
   const needsApproval = extras.approvalKey !== undefined && !visit.approved.has(extras.approvalKey);
   const wanted: Operation = { key: `${visit.prefix}/${kind}${suffix}`, kind, reasons, needsApproval, ...extras };
   return visit.mode === 'manual' || visit.can.has(kind) ? wanted : byHand(wanted.key, [wanted]);
+}
+
+/** One operation that a target could do and that a person has to decide: nobody knows to whom, for instance. */
+export function askedOperation(visit: VisitInput, kind: OperationKind, reasons: readonly Reason[]): Operation {
+  const key = `${visit.prefix}/${kind}`;
+  return byHand(key, [{ key, kind, reasons, needsApproval: false }]);
 }
 
 function byHand(key: string, steps: readonly Operation[]): Operation {
@@ -177,6 +186,11 @@ export function sessionOperations(visit: VisitInput): readonly Operation[] {
   return visit.mode !== 'manual' && visit.can.has('revoke-sessions')
     ? [operation(visit, 'revoke-sessions', [visit.lifecycleReason])]
     : [];
+}
+
+/** What lets somebody in beside the password. Planned whenever the target knows of such things: only its own list tells whether there are any. */
+export function credentialOperations(visit: VisitInput): readonly Operation[] {
+  return visit.can.has('revoke-credentials') ? [operation(visit, 'revoke-credentials', [visit.lifecycleReason])] : [];
 }
 
 /**

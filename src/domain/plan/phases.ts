@@ -4,12 +4,14 @@ import {
   addOperations,
   alignOperations,
   createOperation,
+  credentialOperations,
   disableOperations,
   enableOperations,
   operation,
   removeOperations,
   sessionOperations,
 } from './operations.js';
+import { handoverOperations } from './handover.js';
 import type { VisitInput } from './operations.js';
 import type { ActualAccount, DesiredAccount, Operation } from './types.js';
 
@@ -27,6 +29,7 @@ export interface PhaseInput {
 export const TIER_OF_PHASE: Readonly<Partial<Record<Phase, Tier>>> = {
   cut: 'T1',
   deprovision: 'T2',
+  handover: 'T3',
   archive: 'T4',
   delete: 'T4',
 };
@@ -37,6 +40,7 @@ export const TAKING_PHASES: ReadonlySet<Phase> = new Set<Phase>([
   'notice',
   'cut',
   'deprovision',
+  'handover',
   'archive',
   'delete',
   'undo',
@@ -59,11 +63,13 @@ export function phaseOperations(phase: Phase, input: PhaseInput): readonly Opera
     case 'cut':
       return actual ? cut(input.visit, actual) : [];
     case 'deprovision':
-      return actual ? removeOperations(input.visit, actual) : [];
+      return actual ? deprovision(input.visit, actual) : [];
+    case 'handover':
+      return actual && !desired ? handoverOperations(input.visit, input.application?.handover) : [];
     case 'archive':
       return actual ? archive(input, actual) : [];
     case 'delete':
-      return actual && !desired && input.application?.delete === 'delete' ? [remove(input.visit)] : [];
+      return actual && !desired ? end(input) : [];
     case 'undo':
       return actual ? undo(input.visit, actual) : [];
   }
@@ -181,13 +187,29 @@ function notice(input: PhaseInput, actual: ActualAccount): readonly Operation[] 
 
 /** Tier 1. Planned even when the account was seen disabled: what counts is the proof. An account that another employment justifies stays. */
 function cut(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
-  // Archived and seen open again is open; archived and closed was proven closed long ago.
-  const isPutAway = actual.archived && actual.status === 'disabled';
-  if (visit.desired?.enabled === true || isPutAway) {
+  if (visit.desired?.enabled === true || isPutAway(actual)) {
     return [];
   }
   const kind = visit.mode !== 'manual' && visit.can.has('seal') ? 'seal' : 'disable';
-  return [operation(visit, kind, [visit.lifecycleReason], { enabled: false }), ...sessionOperations(visit)];
+  return [
+    operation(visit, kind, [visit.lifecycleReason], { enabled: false }),
+    ...sessionOperations(visit),
+    ...credentialOperations(visit),
+  ];
+}
+
+/** Archived and seen open again is open; archived and closed was proven closed long ago. */
+function isPutAway(actual: ActualAccount): boolean {
+  return actual.archived && actual.status === 'disabled';
+}
+
+/** Tier 2. What was borrowed comes back first: with it somebody is inside whatever memberships say. Asked anew each time, as the cut's proof. */
+function deprovision(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
+  const keepsAccess = visit.desired?.enabled === true || isPutAway(actual) || !visit.can.has('check-in');
+  return [
+    ...(keepsAccess ? [] : [operation(visit, 'check-in', [visit.lifecycleReason])]),
+    ...removeOperations(visit, actual),
+  ];
 }
 
 function archive(input: PhaseInput, actual: ActualAccount): readonly Operation[] {
@@ -198,6 +220,18 @@ function archive(input: PhaseInput, actual: ActualAccount): readonly Operation[]
   return action === 'archive'
     ? [operation(input.visit, 'archive', [input.visit.lifecycleReason])]
     : disableOperations(input.visit, actual);
+}
+
+/** The account's end, as policy says: gone, or there with nobody's name in it. */
+function end({ visit, application }: PhaseInput): readonly Operation[] {
+  switch (application?.delete ?? 'none') {
+    case 'delete':
+      return [remove(visit)];
+    case 'anonymise':
+      return [operation(visit, 'anonymise', [visit.lifecycleReason], { enabled: false })];
+    case 'none':
+      return [];
+  }
 }
 
 function remove(visit: VisitInput): Operation {

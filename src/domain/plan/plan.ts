@@ -3,6 +3,7 @@ import type { OperationKind, Phase, TransitionKind } from '../process/kinds.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
 import { canonicalHash } from './canonical.js';
 import { manualOperations, withoutDenied } from './operations.js';
+import type { HandoverInput } from './handover.js';
 import type { VisitInput } from './operations.js';
 import { TAKING_PHASES, TIER_OF_PHASE, phaseOperations } from './phases.js';
 import type { ActualAccount, DesiredAccount, DroppedOperation, Plan, PlannedVisit, Reason } from './types.js';
@@ -30,12 +31,14 @@ export interface PlanInput {
   readonly desiredAt: Instant;
   /** Facts behind the transition, named as the reason when something is taken away. */
   readonly because?: readonly string[];
+  /** Who may take over what the person leaves behind; phase `handover` only. */
+  readonly handover?: HandoverInput;
 }
 
 /**
  * The difference between desired and actual for one phase, as ordered operations per account (design D4). Nothing to do gives no visits. The hash
- * depends on the work only, not on the instants. Pure; planning again after the work is done gives an empty plan (except `cut`, which always asks
- * for its proof).
+ * depends on the work only, not on the instants. Pure; planning again after the work is done gives an empty plan, except for what always asks for
+ * its proof: `cut`, what is checked in, what is handed over.
  */
 export function planPhase(input: PlanInput): Plan {
   const dropped: DroppedOperation[] = [];
@@ -132,6 +135,7 @@ function visitInput(input: PlanInput, subject: Subject, dropped: DroppedOperatio
     prefix: subject.isSecond && subject.actual ? `${subject.slug}@${subject.actual.accountId}` : subject.slug,
     approved: keysWith(input.approvals, 'approved'),
     lifecycleReason: reason,
+    ...(input.handover === undefined ? {} : { handover: input.handover }),
   };
 }
 

@@ -16,7 +16,7 @@ export function simulatePlan(actual: readonly ActualAccount[], plan: Plan): read
       if (operation.kind === 'create') {
         draft = createdAccount(visit.application, operation);
         accounts.push(draft);
-      } else if (operation.kind === 'delete' && draft) {
+      } else if ((operation.kind === 'delete' || operation.kind === 'anonymise') && draft) {
         accounts.splice(accounts.indexOf(draft), 1);
       } else if (draft) {
         applyTo(draft, operation);
@@ -83,6 +83,11 @@ function applyTo(draft: Draft, operation: Operation): void {
       break;
     case 'hand-over-credential':
     case 'revoke-sessions':
+    case 'revoke-credentials':
+    case 'check-in':
+    case 'transfer-ownership':
+    case 'set-forwarding':
+    case 'anonymise':
     case 'create':
     case 'delete':
     case 'manual':

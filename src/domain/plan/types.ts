@@ -71,6 +71,20 @@ export interface AttributeDifference {
   readonly to: AttributeValue;
 }
 
+/** The account that gets what a leaver owns: of the manager, or of a delegate that policy names. */
+export interface Heir {
+  /** Undefined: an account that policy names by its login; it is looked up at the target. */
+  readonly nativeId?: string;
+  readonly login: string;
+}
+
+/** What shall become of mail that still comes for a leaver. */
+export interface PlannedForwarding {
+  readonly to: string;
+  readonly keepsCopy: boolean;
+  readonly autoReply?: { readonly subject: string; readonly text: string };
+}
+
 /** One connector call in a plan. Never reaches Temporal: it holds personal values. */
 export interface Operation {
   /** Stable within transition and phase: `<application>/<kind>[/<entitlement>]`. */
@@ -81,6 +95,12 @@ export interface Operation {
   readonly differences?: readonly AttributeDifference[];
   readonly login?: string;
   readonly enabled?: boolean;
+  /** Kind `transfer-ownership`. Undefined: nobody is there to take it, and a person is asked. */
+  readonly heir?: Heir;
+  /** Kind `set-forwarding`. */
+  readonly forwarding?: PlannedForwarding;
+  /** By when policy wants it done and proven; added when the plan is stored, so that the same work has the same hash. */
+  readonly deadlineAt?: Instant;
   readonly reasons: readonly Reason[];
   /** Waits for the approval named by `approvalKey` before it may run. False again once that is given. */
   readonly needsApproval: boolean;

@@ -15,10 +15,12 @@ import type {
   ApplicationPolicy,
   CompiledPolicy,
   Expression,
+  HandoverPolicy,
   LifecyclePolicy,
   PolicyFiles,
   PolicyProblem,
   RolePolicy,
+  TierPolicy,
 } from './types.js';
 import type { YamlPath } from './yaml-source.js';
 
@@ -87,7 +89,7 @@ class ExpressionCompiler {
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
     const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
       file.value;
-    const { quarantine, rate, site, ...rest } = others;
+    const { quarantine, rate, site, handover, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -109,6 +111,7 @@ class ExpressionCompiler {
         pauseMs: durationMs(quarantine.pause),
         longestPauseMs: durationMs(quarantine.longestPause),
       },
+      ...(handover === undefined ? {} : { handover: handoverOf(handover) }),
       ...(rate === undefined ? {} : { rate }),
       ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
@@ -140,14 +143,13 @@ class ExpressionCompiler {
     userNames.patterns.forEach((source, index) => {
       this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
     });
-    const deadline = (text: string) => ({ deadlineMs: durationMs(text) });
     return {
       ...rest,
       tiers: {
-        T1: deadline(tiers.T1.deadline),
-        T2: deadline(tiers.T2.deadline),
-        T3: deadline(tiers.T3.deadline),
-        T4: deadline(tiers.T4.deadline),
+        T1: tierOf(tiers.T1),
+        T2: tierOf(tiers.T2),
+        T3: tierOf(tiers.T3),
+        T4: tierOf(tiers.T4),
       },
       visitPatienceMs: durationMs(visitPatience),
       recutSettleMs: durationMs(recutSettle),
@@ -180,6 +182,25 @@ class ExpressionCompiler {
       expected,
     });
   }
+}
+
+function tierOf({ deadline, operations }: LifecycleFile['tiers']['T1']): TierPolicy {
+  const own = Object.entries(operations).map(([kind, text]) => [kind, durationMs(text)]);
+  return { deadlineMs: durationMs(deadline), operations: Object.fromEntries(own) as TierPolicy['operations'] };
+}
+
+function handoverOf({ ownership, mail }: NonNullable<ApplicationFile['handover']>): HandoverPolicy {
+  return {
+    ...(ownership === undefined ? {} : { ownership }),
+    ...(mail === undefined ? {} : { mail: mailHandoverOf(mail) }),
+  };
+}
+
+function mailHandoverOf({
+  autoReply,
+  ...mail
+}: NonNullable<NonNullable<ApplicationFile['handover']>['mail']>): NonNullable<HandoverPolicy['mail']> {
+  return { ...mail, ...(autoReply === undefined ? {} : { autoReply }) };
 }
 
 function expressionAt(file: SourcedFile<unknown>, path: YamlPath, source: string): Expression {

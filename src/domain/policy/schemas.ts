@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OPERATION_KINDS } from '../process/kinds.js';
 import { isZone } from '../time/instants.js';
 import { WEEKDAYS } from './maintenance.js';
 
@@ -16,6 +17,30 @@ const clock = z
   .regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/)
   .describe('HH:MM');
 const days = z.int().min(0).max(36_500);
+
+const line = z
+  .string()
+  .min(1)
+  .regex(/^[^\r\n]*$/)
+  .max(200);
+const handover = z
+  .strictObject({
+    ownership: z
+      .union([z.literal('manager'), z.strictObject({ login: z.string().min(1) })])
+      .optional()
+      .describe('Who gets what a leaver owns here: the manager, or the account with this login.'),
+    mail: z
+      .strictObject({
+        to: z.union([z.literal('manager'), z.email()]).describe('The manager, or an address.'),
+        keepsCopy: z.boolean().default(true),
+        autoReply: z
+          .strictObject({ subject: line, text: z.string().min(1).max(4_000) })
+          .optional()
+          .describe('What a sender is told; {name} is the leaver, {delegate} the address that mail goes to.'),
+      })
+      .optional(),
+  })
+  .describe('What becomes of the things of somebody who left (Tier 3).');
 
 export const applicationSchema = z
   .strictObject({
@@ -42,7 +67,8 @@ export const applicationSchema = z
       .default({ strong: [], weak: [] })
       .describe('Mapped attributes (or login) that recognise an existing account: strong adopts, weak asks a person.'),
     archive: z.enum(['none', 'archive', 'disable-only']).default('none'),
-    delete: z.enum(['none', 'delete']).default('none'),
+    delete: z.enum(['none', 'delete', 'anonymise']).default('none'),
+    handover: handover.optional(),
     preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
     canaryLogin: z
       .string()
@@ -109,13 +135,18 @@ export const roleSchema = z
   })
   .describe('One role of a Tenure policy.');
 
-const tier = z.strictObject({ deadline: duration });
+const operationDeadlines = z
+  .partialRecord(z.enum(OPERATION_KINDS), duration)
+  .describe('Operations with a deadline of their own.');
+const tier = z.strictObject({ deadline: duration, operations: operationDeadlines.default({}) });
+/** Second factors and keys may take longer than closing the account itself (seed: under 5 minutes). */
+const firstTier = tier.extend({ operations: operationDeadlines.default({ 'revoke-credentials': '5m' }) });
 
 export const lifecycleSchema = z
   .strictObject({
     leadTimeDays: days.describe('How long before the start accounts are made, disabled.'),
     moverGraceDays: days.describe('How long old access stays after a move; 0 = not at all.'),
-    tiers: z.strictObject({ T1: tier, T2: tier, T3: tier, T4: tier }),
+    tiers: z.strictObject({ T1: firstTier, T2: tier, T3: tier, T4: tier }),
     archiveAfterDays: days,
     deleteAfterDays: days,
     approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.literal('deny') }),

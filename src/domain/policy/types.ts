@@ -1,6 +1,6 @@
 import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
 import type { AttributeValue } from '../plan/types.js';
-import type { Tier } from '../process/kinds.js';
+import type { OperationKind, Tier } from '../process/kinds.js';
 import type { MaintenanceWindow } from './maintenance.js';
 
 /** How an application is fulfilled: written by Tenure, created by the first sign-in, or by a person's hands. */
@@ -8,7 +8,26 @@ export type FulfilmentMode = 'sync' | 'jit' | 'manual';
 export type Criticality = 'critical' | 'standard' | 'low';
 /** What archive means at an application (seed: Tier 4). `none` leaves the disabled account where it is. */
 export type ArchiveAction = 'none' | 'archive' | 'disable-only';
-export type DeleteAction = 'none' | 'delete';
+export type DeleteAction = 'none' | 'delete' | 'anonymise';
+
+/** What becomes of a leaver's things at one application (seed: Tier 3). What is absent is left as it is. */
+export interface HandoverPolicy {
+  /** Who gets what the leaver owns here: the manager, or a delegate by the login of an account at this application. */
+  readonly ownership?: 'manager' | { readonly login: string };
+  readonly mail?: {
+    /** The manager, or an address. */
+    readonly to: string;
+    readonly keepsCopy: boolean;
+    /** `{name}` is the leaver, `{delegate}` the address that mail goes to. */
+    readonly autoReply?: { readonly subject: string; readonly text: string };
+  };
+}
+
+/** A tier's deadline, and those of single operations that have one of their own. */
+export interface TierPolicy {
+  readonly deadlineMs: number;
+  readonly operations: Readonly<Partial<Record<OperationKind, number>>>;
+}
 
 /** A CEL expression with the place it came from, so that an error can name file and line. */
 export interface Expression {
@@ -37,6 +56,7 @@ export interface ApplicationPolicy {
   readonly correlation: { readonly strong: readonly string[]; readonly weak: readonly string[] };
   readonly archive: ArchiveAction;
   readonly delete: DeleteAction;
+  readonly handover?: HandoverPolicy;
   /** May pre-hires be provisioned here before they start (disabled), or would they be visible (edge case 19)? */
   readonly preStart: boolean;
   /** Canary account that must still sign in for a negative probe to count (design D5). */
@@ -80,7 +100,7 @@ export interface LifecyclePolicy {
   readonly leadTimeDays: number;
   /** Mover: how long old access stays. 0 = at once. */
   readonly moverGraceDays: number;
-  readonly tiers: Readonly<Record<Tier, { readonly deadlineMs: number }>>;
+  readonly tiers: Readonly<Record<Tier, TierPolicy>>;
   readonly archiveAfterDays: number;
   readonly deleteAfterDays: number;
   readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' };

@@ -35,7 +35,8 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
  * The phases a process goes through, each with its own plan:
  * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
  * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
- * cut (Tier 1), deprovision (Tier 2), archive and delete (Tier 4), undo (a rescinded hire).
+ * cut (Tier 1), deprovision (Tier 2), handover (Tier 3: what the leaver owns and the mail that still comes), archive and delete (Tier 4),
+ * undo (a rescinded hire).
  */
 export const PHASES = [
   'provision',
@@ -45,6 +46,7 @@ export const PHASES = [
   'notice',
   'cut',
   'deprovision',
+  'handover',
   'archive',
   'delete',
   'undo',
@@ -70,10 +72,15 @@ export const OPERATION_KINDS = [
   'disable',
   'seal',
   'revoke-sessions',
+  'revoke-credentials',
+  'check-in',
   'hand-over-credential',
   'add-entitlement',
   'remove-entitlement',
+  'transfer-ownership',
+  'set-forwarding',
   'archive',
+  'anonymise',
   'delete',
   'manual',
 ] as const;

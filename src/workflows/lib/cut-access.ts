@@ -1,8 +1,9 @@
-import { sleep } from '@temporalio/workflow';
+import { patched, sleep } from '@temporalio/workflow';
 import type { VisitId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { bookkeeping, sweeps } from './activities.js';
-import { executePhase, startPhase } from './execute-plan.js';
+import { executePhase, phaseBeside, startPhase } from './execute-plan.js';
+import type { PhaseBeside } from './execute-plan.js';
 import type { ProcessRun } from './process-run.js';
 
 const LOOK_AGAIN_MS = 1_000;
@@ -10,21 +11,28 @@ const LOOK_AT_MOST_MS = 15_000;
 
 /**
  * Tier 1 and Tier 2: every account disabled and proven, then memberships gone; a target in trouble holds up nobody else. Then whatever an older process still
- * had on the way to a target is waited out and its account cut once more, so that nothing comes back behind the cut (design D3). Returns the writes that nobody
- * ever heard of again.
+ * had on the way to a target is waited out and its account cut once more, so that nothing comes back behind the cut (design D3). Tier 3 begins when the first
+ * sweeps are over and goes on beside all that: nothing waits for it. Returns the writes that nobody ever heard of again, and what is left of Tier 3.
  */
-export async function cutAccess(run: ProcessRun): Promise<readonly VisitId[]> {
+export async function cutAccess(run: ProcessRun): Promise<{
+  readonly lost: readonly VisitId[];
+  readonly handover: PhaseBeside | undefined;
+}> {
   // Before the plan reads the accounts: what is not in flight now is in the accounts' rows, and no older write begins any more.
   const older = await bookkeeping.olderWrites(run.ref);
   const cut = await startPhase(run, 'cut');
   const deprovision = await startPhase(run, 'deprovision');
+  // Leavers that were cut before there was a Tier 3 end without it.
+  const handover = patched('handover') ? phaseBeside(run, 'handover') : undefined;
+  // Heard of below, not as a rejection that nobody took.
+  handover?.catch(() => undefined);
   const [lost] = await Promise.all([
     outlastOlderWrites(run, [...older.live, ...older.unclear], CUT_AGAIN),
     cut.settled,
     deprovision.settled,
     ...cut.unseen.map((application) => cutUnseen(run, application)),
   ]);
-  return lost;
+  return { lost, handover: await handover };
 }
 
 const CUT_AGAIN: readonly Phase[] = ['cut', 'deprovision'];

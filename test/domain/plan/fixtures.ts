@@ -105,17 +105,32 @@ export const FULL: readonly OperationKind[] = [
   'disable',
   'seal',
   'revoke-sessions',
+  'revoke-credentials',
+  'check-in',
   'hand-over-credential',
   'add-entitlement',
   'remove-entitlement',
+  'transfer-ownership',
+  'set-forwarding',
   'archive',
+  'anonymise',
   'delete',
 ];
 
+/** What a target can do that knows of nothing beside accounts, sessions and groups. */
+const BEYOND: readonly OperationKind[] = [
+  'revoke-credentials',
+  'check-in',
+  'transfer-ownership',
+  'set-forwarding',
+  'anonymise',
+];
+export const PLAIN: readonly OperationKind[] = FULL.filter((kind) => !BEYOND.includes(kind));
+
 export const CAPABILITIES: ReadonlyMap<ApplicationSlug, readonly OperationKind[]> = new Map([
-  [slug('directory'), FULL],
-  [slug('erp'), FULL.filter((kind) => kind !== 'revoke-sessions')],
-  [slug('wiki'), FULL],
+  [slug('directory'), PLAIN],
+  [slug('erp'), PLAIN.filter((kind) => kind !== 'revoke-sessions')],
+  [slug('wiki'), PLAIN],
   [slug('badge'), []],
 ]);
 

@@ -108,7 +108,7 @@ const GIVING: ReadonlySet<OperationKind> = new Set([
   'rename',
   'update',
 ]);
-const TAKING: readonly Phase[] = ['revoke', 'notice', 'cut', 'deprovision', 'archive', 'delete', 'undo'];
+const TAKING: readonly Phase[] = ['revoke', 'notice', 'cut', 'deprovision', 'handover', 'archive', 'delete', 'undo'];
 
 function flat(operations: readonly Operation[]): readonly Operation[] {
   return operations.flatMap((one) => [one, ...flat(one.steps ?? [])]);
@@ -122,10 +122,15 @@ function givingOperations(plan: Plan): readonly string[] {
     .map((one) => one.key);
 }
 
+/** What only the target's own list tells about: planned again each time, because it asks for its proof. */
+const ASKED_ANEW: ReadonlySet<OperationKind> = new Set(['check-in']);
+
 /** What a second plan still wants after the first one is done. */
 function leftOver(given: Case, apply: typeof simulatePlan = simulatePlan): readonly string[] {
   const actual = apply(given.actual, planOf(given));
-  return operationsOf(planOf({ ...given, actual })).map((one) => one.key);
+  return operationsOf(planOf({ ...given, actual }))
+    .filter((one) => !ASKED_ANEW.has(one.kind) && !one.steps?.every((step) => ASKED_ANEW.has(step.kind)))
+    .map((one) => one.key);
 }
 
 const RUNS = { numRuns: 400, seed: 20_261_123 };

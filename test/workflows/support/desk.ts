@@ -1,0 +1,100 @@
+import type { Connector, MutationResult } from '../../../src/connectors/connector.js';
+import { createShippedRegistry } from '../../../src/connectors/kinds.js';
+import type { ConnectorRegistry } from '../../../src/connectors/registry.js';
+import type { PolicyFiles } from '../../../src/domain/policy/types.js';
+import { MemoryTarget, createMemoryConnector } from '../../connectors/memory-connector.js';
+import type { MemoryAccount } from '../../connectors/memory-connector.js';
+
+type Lie = 'revokeCredentials' | 'checkIn' | 'transferOwned' | 'setForwarding' | 'anonymise' | 'delete';
+
+/** A service desk that knows of everything a leaver may leave behind, in memory, with its state open to the tests. It lies when told to. */
+export interface Desk {
+  readonly target: MemoryTarget;
+  readonly registry: ConnectorRegistry;
+  /** From now on these say `applied` and do nothing. */
+  lie(...operations: readonly Lie[]): void;
+  /** The account of somebody, by the beginning of the login. */
+  accountOf(loginStart: string): MemoryAccount;
+  /** Second factors, a lease and two things that are owned. */
+  fill(loginStart: string): void;
+}
+
+export function createDesk(): Desk {
+  const target = new MemoryTarget();
+  const lies = new Set<Lie>();
+  const shipped = createShippedRegistry();
+  const connector = lying(createMemoryConnector(target, 'desk'), lies);
+  const accountOf = (loginStart: string): MemoryAccount => {
+    const found = [...target.accounts.values()].find((account) => account.login.startsWith(loginStart));
+    if (found === undefined) throw new Error(`the desk has no ${loginStart}`);
+    return found;
+  };
+  return {
+    target,
+    accountOf,
+    registry: {
+      ...shipped,
+      create: (kind, application, config, deps) =>
+        kind === 'memory' ? connector : shipped.create(kind, application, config, deps),
+    },
+    lie(...operations) {
+      lies.clear();
+      for (const operation of operations) lies.add(operation);
+    },
+    fill(loginStart) {
+      const account = accountOf(loginStart);
+      account.credentials.add('otp').add('api-key');
+      account.privileges = 2;
+      account.owned = 2;
+    },
+  };
+}
+
+function lying(honest: Connector, lies: ReadonlySet<Lie>): Connector {
+  const said = (ref: MutationResult['ref']): MutationResult => ({ outcome: 'applied', ref, changed: [] });
+  const unless = async (lie: Lie, ref: MutationResult['ref'], act: () => Promise<MutationResult> | undefined) =>
+    lies.has(lie) ? said(ref) : ((await act()) ?? said(ref));
+  return {
+    ...honest,
+    revokeCredentials: (ref, ctx) => unless('revokeCredentials', ref, () => honest.revokeCredentials?.(ref, ctx)),
+    checkIn: (ref, ctx) => unless('checkIn', ref, () => honest.checkIn?.(ref, ctx)),
+    transferOwned: (ref, heir, ctx) => unless('transferOwned', ref, () => honest.transferOwned?.(ref, heir, ctx)),
+    setForwarding: (ref, to, ctx) => unless('setForwarding', ref, () => honest.setForwarding?.(ref, to, ctx)),
+    anonymise: (ref, ctx) => unless('anonymise', ref, () => honest.anonymise?.(ref, ctx)),
+    delete: (ref, ctx) => unless('delete', ref, () => honest.delete?.(ref, ctx)),
+  };
+}
+
+const DESK = `
+slug: desk
+name: Service desk
+connector: memory
+config: {}
+mode: sync
+login: account.userName
+attributes:
+  externalId: person.id
+  displayName: person.displayName
+  title: person.department
+correlation: { strong: [externalId] }
+archive: none
+delete: anonymise
+handover:
+  ownership: manager
+  mail:
+    to: manager
+    keepsCopy: false
+    autoReply: { subject: No longer here, text: '{name} has left. Please write to {delegate}.' }
+canaryLogin: desk-canary
+`;
+
+/** Everybody has an account at the desk, and at nothing else that hands anything over; nobody's hands are needed. */
+export function withDesk(files: PolicyFiles): PolicyFiles {
+  const policy = files.map((file) => ({
+    ...file,
+    text: file.path.endsWith('all-staff.yaml')
+      ? file.text.replace('  - { application: badge }\n', '  - { application: desk }\n')
+      : file.text,
+  }));
+  return [...policy, { path: 'applications/desk.yaml', text: DESK }];
+}
