@@ -24,7 +24,10 @@ function answerTo(request: Request, code: number, options: { secret?: Secret; ma
   const bytes = Buffer.concat([Buffer.from([code, request.identifier, 0, 0]), request.authenticator, mark]);
   bytes.writeUInt16BE(bytes.length, 2);
   if (mark.length > 0) {
-    createHmac('md5', options.mark === 'wrong' ? 'other' : key).update(bytes).digest().copy(bytes, 22);
+    createHmac('md5', options.mark === 'wrong' ? 'other' : key)
+      .update(bytes)
+      .digest()
+      .copy(bytes, 22);
   }
   createHash('md5').update(bytes).update(key).digest().copy(bytes, 4);
   return bytes;

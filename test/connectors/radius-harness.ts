@@ -121,13 +121,30 @@ export function radiusHarness(server: FreeRadius, passwords: 'directory' | 'loca
         }
       },
     },
-    unreachable: () => radiusConnector(server, passwords, {}, changed((url) => (url.port = '9'))),
-    wrongCredential: () => radiusConnector(server, passwords, {}, changed((url) => (url.password = 'wrong'))),
+    unreachable: () =>
+      radiusConnector(
+        server,
+        passwords,
+        {},
+        changed((url) => (url.port = '9')),
+      ),
+    wrongCredential: () =>
+      radiusConnector(
+        server,
+        passwords,
+        {},
+        changed((url) => (url.password = 'wrong')),
+      ),
     throughProxy: async () => {
       const target = new URL(server.serviceUrl);
       const isCommit = (bytes: Buffer): boolean => bytes.includes('commit');
       const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isCommit);
-      const proxied = radiusConnector(server, passwords, {}, changed((url) => (url.port = String(proxy.port))));
+      const proxied = radiusConnector(
+        server,
+        passwords,
+        {},
+        changed((url) => (url.port = String(proxy.port))),
+      );
       return {
         connector: proxied,
         fail: proxy.fail,

@@ -108,7 +108,9 @@ userPassword: ${theirs.reveal()}
 
   it('takes no rows of somebody else’s name, and calls two state rows unknown', async () => {
     const connector = connect('directory');
-    await server.query(`insert into radcheck (username, attribute, op, value) values ('eve', 'NT-Password', ':=', '0')`);
+    await server.query(
+      `insert into radcheck (username, attribute, op, value) values ('eve', 'NT-Password', ':=', '0')`,
+    );
     await expect(account(connector, 'eve')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     const ref = await account(connector, 'half');
     await server.query(`insert into radusergroup (username, groupname) values ('half', 'tenure-denied')`);

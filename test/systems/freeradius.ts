@@ -29,7 +29,12 @@ export interface FreeRadius {
 }
 
 export function reasonToSkipFreeRadius(): Promise<string | undefined> {
-  const files = ['/usr/sbin/freeradius', '/usr/bin/radclient', '/usr/lib/freeradius/rlm_sql_postgresql.so', '/usr/lib/freeradius/rlm_ldap.so'];
+  const files = [
+    '/usr/sbin/freeradius',
+    '/usr/bin/radclient',
+    '/usr/lib/freeradius/rlm_sql_postgresql.so',
+    '/usr/lib/freeradius/rlm_ldap.so',
+  ];
   const packages = ['freeradius', 'freeradius-utils', 'freeradius-postgresql', 'freeradius-ldap'];
   return reasonToSkip('freeradius', files, packages);
 }
@@ -152,13 +157,19 @@ modules {
   pap {
     normalise = yes
   }
-  acct_unique {
-    key = "User-Name, Acct-Session-Id, NAS-IP-Address"
+  expr {
+  }
+  always reject {
+    rcode = reject
+  }
+  always ok {
+    rcode = ok
   }
   sql {
     dialect = "postgresql"
     driver = "rlm_sql_postgresql"
     radius_db = "host=${database.hostname} port=${database.port} dbname=${database.pathname.slice(1)} user=${database.username} password=${database.password}"
+    client_table = "nas"
     acct_table1 = "radacct"
     acct_table2 = "radacct"
     postauth_table = "radpostauth"
@@ -201,6 +212,9 @@ ${
     }
   }`
 }
+}
+instantiate {
+  expr
 }
 server tenure {
   ${listen('auth', ports.auth, 'tenure')}
@@ -266,5 +280,5 @@ server gateway {
     ok
   }
 }
-`.replace(/ {2}acct_unique \{[^}]*\}\n/, '');
+`;
 }

@@ -1,4 +1,11 @@
-import type { AccountRef, AccountSpec, AttributeDelta, Attributes, MutationResult, OperationContext } from '../connector.js';
+import type {
+  AccountRef,
+  AccountSpec,
+  AttributeDelta,
+  Attributes,
+  MutationResult,
+  OperationContext,
+} from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { effectiveDeltas } from '../shared/attributes.js';
@@ -37,7 +44,11 @@ export async function createAccount(
   const { adoptionKey, groups } = radius.config;
   const attributes: Attributes = { [adoptionKey]: ctx.idempotencyKey, ...spec.attributes };
   requireAttributes(radius, attributes, 'create');
-  const refOf = (nativeId: string): AccountRef => ({ application: radius.application, objectClass: 'account', nativeId });
+  const refOf = (nativeId: string): AccountRef => ({
+    application: radius.application,
+    objectClass: 'account',
+    nativeId,
+  });
   return radius.database.transaction('create', ctx, async (session) => {
     await lockName(radius, session, spec.login, 'create');
     const [adopted] = await loginsBy(radius, session, adoptionKey, String(attributes[adoptionKey]));
@@ -48,8 +59,13 @@ export async function createAccount(
       throw new ConnectorError({ code: 'ALREADY_EXISTS', operation: 'create', sent: false, attribute: 'login', ref });
     }
     await writeState(radius, session, spec.login, spec.enabled ? groups.admitted : groups.denied);
-    for (const [name, value] of Object.entries(attributes)) await writeAttribute(radius, session, spec.login, name, value);
-    const changed = Object.entries(attributes).map(([attribute, value]) => ({ attribute, op: 'replace' as const, value }));
+    for (const [name, value] of Object.entries(attributes))
+      await writeAttribute(radius, session, spec.login, name, value);
+    const changed = Object.entries(attributes).map(([attribute, value]) => ({
+      attribute,
+      op: 'replace' as const,
+      value,
+    }));
     return { outcome: 'applied', ref: refOf(spec.login), changed };
   });
 }

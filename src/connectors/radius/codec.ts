@@ -124,7 +124,9 @@ function signed(
   { authenticator, identifier }: { readonly authenticator: Buffer; readonly identifier: number },
 ): Request {
   const all = [{ type: types.messageAuthenticator, value: Buffer.alloc(16) }, ...attributes];
-  const body = Buffer.concat(all.map(({ type, value }) => Buffer.concat([Buffer.from([type, value.length + 2]), value])));
+  const body = Buffer.concat(
+    all.map(({ type, value }) => Buffer.concat([Buffer.from([type, value.length + 2]), value])),
+  );
   const bytes = Buffer.concat([Buffer.from([code, identifier, 0, 0]), authenticator, body]);
   bytes.writeUInt16BE(bytes.length, 2);
   createHmac('md5', secret.reveal())
@@ -163,7 +165,7 @@ export function openAnswer(bytes: Buffer, request: Request, secret: Secret, isOp
 
 function attributesOf(packet: Buffer): readonly (Attribute & { readonly at: number })[] | undefined {
   const found: (Attribute & { at: number })[] = [];
-  for (let at = headerLength; at < packet.length; ) {
+  for (let at = headerLength; at < packet.length;) {
     const size = packet[at + 1] ?? 0;
     if (size < 2 || at + size > packet.length) return undefined;
     found.push({ type: packet[at] ?? 0, value: Buffer.from(packet.subarray(at + 2, at + size)), at: at + 2 });

@@ -7,12 +7,7 @@ import { requireRows, stateGroups } from './rows.js';
 const membersPerPage = 500;
 
 /** A profile exists when its group has a check or a reply row; the groups that say how an account stands are none. */
-async function requireProfile(
-  radius: RadiusContext,
-  session: Session,
-  name: string,
-  operation: string,
-): Promise<void> {
+async function requireProfile(radius: RadiusContext, session: Session, name: string, operation: string): Promise<void> {
   const text =
     `select 1 as known where exists (select 1 from ${radius.table('groupCheck')} where groupname = $1)` +
     ` or exists (select 1 from ${radius.table('groupReply')} where groupname = $1)`;

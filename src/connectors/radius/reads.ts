@@ -89,7 +89,10 @@ export function schemaOf({ config }: RadiusContext): TargetSchema {
   const attributes = Object.entries(config.attributes).map(([name, { required }]) => ({ name, required, ...text }));
   return {
     objectClasses: [
-      { name: 'account', attributes: [{ name: 'login', type: 'string', required: true, writable: false }, ...attributes] },
+      {
+        name: 'account',
+        attributes: [{ name: 'login', type: 'string', required: true, writable: false }, ...attributes],
+      },
     ],
   };
 }

@@ -57,7 +57,12 @@ export async function readRows(radius: RadiusContext, session: Session, login: s
   const groups = await select('groupname', 'userGroups');
   const check = await select('attribute, value', 'check');
   const reply = await select('attribute, value', 'reply');
-  return { login, groups: groups.map((row) => String(row['groupname'])), check: check.map(cell), reply: reply.map(cell) };
+  return {
+    login,
+    groups: groups.map((row) => String(row['groupname'])),
+    check: check.map(cell),
+    reply: reply.map(cell),
+  };
 }
 
 function cell(row: Row): Cell {
@@ -71,7 +76,10 @@ export function isAccount(radius: RadiusContext, rows: Rows): boolean {
 
 export async function lockName(radius: RadiusContext, session: Session, login: string, operation: string) {
   const { dialect, config } = radius;
-  const name = createHash('sha256').update(`${radius.table('userGroups')} ${login}`).digest('hex').slice(0, 60);
+  const name = createHash('sha256')
+    .update(`${radius.table('userGroups')} ${login}`)
+    .digest('hex')
+    .slice(0, 60);
   const seconds = Math.max(1, Math.ceil(config.requestTimeoutMs / 1000));
   const [row] = await session.read(dialect.nameLock ?? dialect.ping, [name, seconds]);
   if (row?.['locked'] !== true) throw new ConnectorError({ code: 'TIMEOUT', operation, sent: false });
@@ -124,10 +132,10 @@ export async function writePassword(
   if (secret === undefined) return;
   const salt = randomBytes(16);
   const hash = createHash('sha512').update(secret.reveal()).update(salt).digest();
-  await session.write(`insert into ${table} (username, attribute, op, value) values ($1, 'SSHA2-512-Password', ':=', $2)`, [
-    login,
-    Buffer.concat([hash, salt]).toString('base64'),
-  ]);
+  await session.write(
+    `insert into ${table} (username, attribute, op, value) values ($1, 'SSHA2-512-Password', ':=', $2)`,
+    [login, Buffer.concat([hash, salt]).toString('base64')],
+  );
 }
 
 export async function writeAttribute(
@@ -160,7 +168,8 @@ export function requireAttributes(radius: RadiusContext, attributes: Attributes,
     const isEmpty = sameValue(value, null);
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
     // eslint-disable-next-line no-control-regex
-    const fits = isEmpty || (text !== '' && !/^["'`]|[\\\u0000-\u001f\u007f]/.test(text) && Buffer.byteLength(text) <= 253);
+    const fits =
+      isEmpty || (text !== '' && !/^["'`]|[\\\u0000-\u001f\u007f]/.test(text) && Buffer.byteLength(text) <= 253);
     if (known === undefined || !fits || (isEmpty && known.required)) {
       throw new ConnectorError({ code: 'INVALID', operation, sent: false, attribute });
     }

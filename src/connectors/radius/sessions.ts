@@ -79,7 +79,9 @@ export async function revokeSessions(
 ): Promise<MutationResult> {
   const operation = 'revokeSessions';
   const limit = timeLimit(ctx, operation, radius.config.requestTimeoutMs);
-  const open = await radius.database.reading(operation, ctx, (session) => openSessions(radius, session, ref, operation));
+  const open = await radius.database.reading(operation, ctx, (session) =>
+    openSessions(radius, session, ref, operation),
+  );
   if (open.length === 0) return { outcome: 'already-in-state', ref, changed: [] };
   const asks = open.map((one) => ({ one, gateway: radius.gateways.get(one.gateway) }));
   const sent = asks.some(({ gateway }) => gateway !== undefined);

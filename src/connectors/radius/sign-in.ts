@@ -31,7 +31,9 @@ export async function probeSignIn(
 }
 
 function meaning(packet: Packet, disabledMessage: string): Pick<SignInAnswer, 'answer' | 'code'> {
-  const messages = packet.attributes.filter(({ type }) => type === types.replyMessage).map(({ value }) => value.toString());
+  const messages = packet.attributes
+    .filter(({ type }) => type === types.replyMessage)
+    .map(({ value }) => value.toString());
   switch (packet.code) {
     case codes.accessAccept:
       return { answer: 'accepted', code: 'access-accept' };
