@@ -22,7 +22,9 @@ export function radiusConfig(server: FreeRadius, passwords: 'directory' | 'local
     },
     server: { host: '127.0.0.1', port: server.authPort, secret: 'env:RADIUS_SECRET' },
     sessions: {
-      gateways: { '127.0.0.1': { port: server.gatewayPort, secret: 'env:RADIUS_SECRET' } },
+      gateways: {
+        '127.0.0.1': { port: server.gatewayPort, secret: 'env:RADIUS_SECRET', messageAuthenticator: 'optional' },
+      },
       maxSeconds: 43_200,
     },
   } as const;

@@ -156,7 +156,6 @@ export function openAnswer(bytes: Buffer, request: Request, secret: Secret, isOp
   if (marks.length > 1 || (mark === undefined && !isOptional)) return undefined;
   if (mark !== undefined) {
     if (mark.value.length !== 16) return undefined;
-    // RFC 5176, 3.4: where the request's authenticator is computed, it counts as zero for the one of the request alone.
     asked.fill(0, mark.at, mark.at + 16);
     if (!timingSafeEqual(createHmac('md5', secret.reveal()).update(asked).digest(), mark.value)) return undefined;
   }

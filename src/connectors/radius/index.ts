@@ -164,6 +164,6 @@ async function validate(radius: RadiusContext, ctx: OperationContext): Promise<r
     return [{ severity: 'warning', code: 'no-sign-in', message }];
   }
   const problem = await serverProblem(radius.server, ctx);
-  const message = `Status-Server was not answered (${problem}): address, shared secret, or the answer lacks a Message-Authenticator`;
+  const message = `Status-Server was not answered (${problem}): address or shared secret`;
   return problem === undefined ? [] : [{ severity: 'error', code: 'server-silent', message }];
 }
