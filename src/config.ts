@@ -5,6 +5,8 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
+import { vaultConfig, vaultVariables } from './config-vault.js';
+import type { VaultConfig } from './config-vault.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -35,6 +37,8 @@ export interface Config {
   readonly masterKey: SecretReference;
   /** Keys of the payload codec, `id:base64,…` with the newest first; undefined: Temporal's payloads are not encrypted. */
   readonly codecKeys: SecretReference | undefined;
+  /** Where `vault:` references of policy are read; undefined: they cannot be used. */
+  readonly vault: VaultConfig | undefined;
   /** Only set by the embedded stack, for its sandbox. */
   readonly sandbox: {
     /** Superuser of the embedded Postgres, for the sandbox targets' own databases; a secret. */
@@ -124,6 +128,7 @@ const schema = z.object({
   TENURE_DATABASE_AUDITOR_URL: postgresUrl,
   TENURE_MASTER_KEY: secretReference,
   TENURE_CODEC_KEYS: secretReference,
+  ...vaultVariables,
   TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
   TENURE_SANDBOX_TOKEN: z.string().optional(),
   TENURE_TARGETS_SCIM_PORT: port(0),
@@ -154,6 +159,8 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
   }
   const vars = parsed.data;
   const home = resolve(cwd, vars.TENURE_HOME ?? '.tenure');
+  const vault = vaultConfig(vars, (text) => referenceText(parseReference(text, cwd)));
+  if (typeof vault === 'string') throw new ConfigError(vault);
   return {
     home,
     policyDir: resolve(cwd, vars.TENURE_POLICY_DIR ?? 'policy'),
@@ -166,6 +173,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     database: databaseConfig(vars),
     masterKey: parseReference(vars.TENURE_MASTER_KEY ?? `file:${join(home, 'master.key')}`, cwd),
     codecKeys: vars.TENURE_CODEC_KEYS === undefined ? undefined : parseReference(vars.TENURE_CODEC_KEYS, cwd),
+    vault,
     sandbox: {
       postgresAdminUrl: vars.TENURE_SANDBOX_POSTGRES_URL,
       token: vars.TENURE_SANDBOX_TOKEN,
@@ -239,6 +247,11 @@ export function parseReference(text: string, cwd: string = process.cwd()): Secre
   const path = text.startsWith('file:') ? text.slice(5) : '';
   if (path === '') throw new ConfigError('A secret must be given by reference, as env:NAME or file:PATH.');
   return { kind: 'file', path: isAbsolute(path) ? path : resolve(cwd, path) };
+}
+
+/** A reference as text again. */
+export function referenceText(reference: SecretReference): string {
+  return reference.kind === 'env' ? `env:${reference.name}` : `file:${reference.path}`;
 }
 
 /**

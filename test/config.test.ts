@@ -45,7 +45,35 @@ describe('configuration', () => {
     expect(() => requireDatabaseUrl(config, 'app')).toThrow(/TENURE_DATABASE_APP_URL is not set/);
   });
 
+  it('reads how Tenure signs in at its own Vault, by reference only', () => {
+    expect(loadConfig({}, cwd).vault).toBeUndefined();
+    const address = { TENURE_VAULT_ADDR: 'https://vault.internal:8200/', TENURE_VAULT_CA: 'file:ca.pem' };
+    expect(loadConfig({ ...address, TENURE_VAULT_TOKEN: 'file:/run/token' }, cwd).vault).toEqual({
+      address: 'https://vault.internal:8200',
+      namespace: undefined,
+      ca: 'file:/srv/company/ca.pem',
+      login: { how: 'token', token: 'file:/run/token' },
+    });
+    const ids = { TENURE_VAULT_ROLE_ID: 'env:ROLE', TENURE_VAULT_SECRET_ID: 'file:secret-id' };
+    expect(loadConfig({ ...address, ...ids }, cwd).vault?.login).toEqual({
+      how: 'approle',
+      roleId: 'env:ROLE',
+      secretId: 'file:/srv/company/secret-id',
+      mount: 'approle',
+    });
+    const jwt = { TENURE_VAULT_JWT: 'file:/run/jwt', TENURE_VAULT_JWT_ROLE: 'tenure' };
+    expect(loadConfig({ ...address, ...jwt }, cwd).vault?.login).toMatchObject({ how: 'jwt', mount: 'kubernetes' });
+  });
+
+  const vaultAt = { TENURE_VAULT_ADDR: 'https://vault.internal' };
   it.each([
+    [{ TENURE_VAULT_ADDR: 'http://vault.internal' }, /^TENURE_VAULT_ADDR must be an https URL/],
+    [{ TENURE_VAULT_ADDR: 'https://u:hunter2@vault.internal' }, /^TENURE_VAULT_ADDR must be an https URL/],
+    [{ ...vaultAt, TENURE_VAULT_TOKEN: 'hunter2' }, /^TENURE_VAULT_TOKEN must be a reference/],
+    [{ TENURE_VAULT_TOKEN: 'env:T' }, /^TENURE_VAULT_ADDR is not set/],
+    [vaultAt, /needs one sign-in/],
+    [{ ...vaultAt, TENURE_VAULT_ROLE_ID: 'env:R' }, /set together/],
+    [{ ...vaultAt, TENURE_VAULT_TOKEN: 'env:T', TENURE_VAULT_JWT: 'env:J', TENURE_VAULT_JWT_ROLE: 'r' }, /one sign-in/],
     [{ TENURE_PORT: '70000' }, /^TENURE_PORT must be a port number from 0/],
     [{ TENURE_PORT: '-1' }, /^TENURE_PORT must be a port number/],
     [{ TENURE_TEMPORAL_PORT: '7233x' }, /^TENURE_TEMPORAL_PORT must be a port/],

@@ -6,7 +6,7 @@ import { dirname, extname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root, say, SetupError } from './root.mjs';
 
-const assets = new Set(['.json', '.sql', '.yaml', '.yml', '.html', '.css', '.svg', '.csv']);
+const assets = new Set(['.json', '.sql', '.yaml', '.yml', '.html', '.css', '.svg', '.csv', '.ps1']);
 
 /**
  * Brings build/ up to date: build/src/... from src/, and build/workflow-bundle.js. Nothing is done when a hash over

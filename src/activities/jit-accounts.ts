@@ -4,12 +4,13 @@ import { mappingContext } from '../domain/plan/context.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { AccountId, ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
-import type { ObservedAccount } from '../connectors/connector.js';
+import type { Connector, ObservedAccount } from '../connectors/connector.js';
 import { loadNames } from '../planning/names.js';
 import { loadPerson } from '../planning/person.js';
 import { applicationOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
 import { TenureError } from './lib/boundary.js';
+import { withConnector } from './open-connector.js';
 
 interface Ref {
   readonly identityId: IdentityId;
@@ -55,23 +56,37 @@ export async function linkJitAccount(
   const application = applicationOf(policy, brand<ApplicationSlug>(input.application));
   if (application === undefined) return { linked: 0 };
   const keys = await searchKeys(deps, policy, application, input);
-  const connector = deps.connectors.connectorFor(application, policy);
+  const found = await withConnector(deps, { application, policy, signal }, (connector) =>
+    searched(deps, connector, keys, { idempotencyKey: `${input.processId}/jit/${application.slug}`, signal }),
+  );
+  if (found.size > 1) throw new TenureError('AccountCollision', 'two-candidates');
+  const [account] = found.values();
+  return { linked: account === undefined ? 0 : await link(deps.db, input, application, account) };
+}
+
+type SearchKey = { readonly attribute: string; readonly value: string };
+
+/** The accounts that have one of these keys, by native id; a key that the target cannot search by is left out. */
+async function searched(
+  deps: ActivityDeps,
+  connector: Connector,
+  keys: readonly SearchKey[],
+  call: { readonly idempotencyKey: string; readonly signal: AbortSignal },
+): Promise<ReadonlyMap<string, ObservedAccount>> {
   const findBy = connector.capabilities().objectClasses.account.findBy;
   const found = new Map<string, ObservedAccount>();
   for (const key of keys) {
     if (key.attribute !== 'login' && !findBy.includes(key.attribute) && !findBy.includes('*')) continue;
     const accounts = await connector.find(key, {
-      idempotencyKey: `${input.processId}/jit/${application.slug}`,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      idempotencyKey: call.idempotencyKey,
+      signal: AbortSignal.any([call.signal, AbortSignal.timeout(TIMEOUT_MS)]),
       deadline: new Date(Date.now() + TIMEOUT_MS).toISOString(),
       progress: () => undefined,
       logger: deps.logger,
     });
     for (const account of accounts) found.set(account.ref.nativeId, account);
   }
-  if (found.size > 1) throw new TenureError('AccountCollision', 'two-candidates');
-  const [account] = found.values();
-  return { linked: account === undefined ? 0 : await link(deps.db, input, application, account) };
+  return found;
 }
 
 async function searchKeys(
@@ -79,7 +94,7 @@ async function searchKeys(
   policy: CompiledPolicy,
   application: ApplicationPolicy,
   input: Ref,
-): Promise<readonly { readonly attribute: string; readonly value: string }[]> {
+): Promise<readonly SearchKey[]> {
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   const state = person.stateAt(input.now);
   const speaker = state.primary;

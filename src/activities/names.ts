@@ -1,4 +1,4 @@
-import { appendAudit } from '../db/audit.js';
+import { appending, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import { candidates, mailAddress } from '../domain/naming/user-name.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
@@ -27,13 +27,14 @@ export async function reserveNames(
 ): Promise<void> {
   const process = await deps.db
     .selectFrom('process')
-    .select(['policy_version', 'effective_at'])
+    .innerJoin('identity', 'identity.identity_id', 'process.identity_id')
+    .select(['policy_version', 'effective_at', 'ledger_version'])
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
   const held = await loadNames(deps.db, input.identityId);
   if (held.userName !== '' && !input.renames) return;
-  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
   const at = process.effective_at > input.now ? process.effective_at : input.now;
   const attributes = person.stateAt(at).primary?.attributes;
   if (attributes === undefined) return;
@@ -60,18 +61,19 @@ async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise
     await deps.db.transaction().execute(async (trx) => {
       await claim(trx, reservation, { 'user-name': userName, mail });
       if (former.userName !== '' || former.mail !== '') await releaseOthers(trx, reservation, [userName, mail]);
-      await trx
-        .updateTable('identity_profile')
-        .set({ user_name: userName, mail })
-        .where('identity_id', '=', identityId)
-        .execute();
-      await appendAudit(trx, deps.keys, {
+      const record = await sealAudit(trx, deps.keys, {
         identityId,
         at: now,
         actor: 'system',
         action: 'name.reserved',
         body: { userName, mail },
       });
+      await trx
+        .with('profile', (cte) =>
+          cte.updateTable('identity_profile').set({ user_name: userName, mail }).where('identity_id', '=', identityId),
+        )
+        .selectNoFrom(appending(identityId, record).as('audit'))
+        .execute();
     });
     return true;
   } catch (error) {

@@ -2,6 +2,7 @@ import { brand } from '../domain/process/ids.js';
 import type { IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
 import { clockFrom } from './lib/clock.js';
+import { askingAfterRefusals } from './open-connector.js';
 import { findCreated, linkCreated, refOf } from './visit/apply.js';
 import { operationContext } from './visit/fence.js';
 import { loadAccount, loadVisit } from './visit/load.js';
@@ -68,7 +69,8 @@ export async function recoverLostWrites(
   for (const visitId of input.visitIds) {
     const visit = await loadVisit(deps, visitId, { clock: clockFrom(input.now), signal, progress: () => undefined });
     const account = await loadAccount(visit);
-    if (account === undefined ? await linkLost(visit) : await noteAsItIs(visit, account)) changed += 1;
+    const read = () => (account === undefined ? linkLost(visit) : noteAsItIs(visit, account));
+    if (await askingAfterRefusals(deps, visit, read)) changed += 1;
     await deps.db.updateTable('visit').set({ write_in_flight: false }).where('visit_id', '=', visitId).execute();
   }
   return { changed };

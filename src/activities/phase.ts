@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendAudit } from '../db/audit.js';
+import { appendAudit, appending, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable, VisitTable } from '../db/schema.js';
 import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
@@ -55,13 +55,17 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
   if (input.repin === true) await repin(deps, input);
   const process = await deps.db
     .selectFrom('process')
-    .selectAll()
+    .innerJoin('identity', 'identity.identity_id', 'process.identity_id')
+    .selectAll('process')
+    .select('identity.ledger_version')
+    .select((eb) =>
+      eb.exists(eb.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId)).as('isPlanned'),
+    )
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
-  const stored = await storedPlan(deps.db, input, policy);
-  if (stored !== undefined) return stored;
-  const person = await loadPerson(deps.db, deps.keys, input.identityId);
+  if (Boolean(process.isPlanned)) return storedPlan(deps.db, input, policy);
+  const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
   const actual = await loadActual(deps.db, input.identityId, input.processId);
   const former = await formerApplications(deps, policy, actual);
   const plan = await computePhase(deps.db, deps.keys, {
@@ -166,38 +170,49 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
   const bodies = await Promise.all(
     visits.map((visit) => deps.keys.encryptFor(deps.db, input.identityId, 'visit', visit as unknown as Json)),
   );
-  return deps.db.transaction().execute(async (trx) => {
-    await trx
-      .insertInto('plan')
-      .values({
-        plan_id: input.planId,
-        identity_id: input.identityId,
-        process_id: input.processId,
-        phase: input.phase,
-        policy_version: policy.version,
-        hash: plan.hash,
-        body,
-        created_at: input.now,
-      })
-      .execute();
-    const rows = visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body));
-    if (rows.length > 0) await trx.insertInto('visit').values(rows).execute();
-    await trx
-      .updateTable('process')
-      .set({ phase: input.phase, blocked_on: null, due_at: null })
-      .where('process_id', '=', input.processId)
-      .execute();
-    const approvals = await requestApprovals(trx, deps, storing);
-    await appendAudit(trx, deps.keys, {
-      identityId: input.identityId,
-      at: input.now,
-      actor: 'system',
-      action: 'plan.stored',
-      body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
-    });
-    const unseen = await unseenIn(trx, input, policy);
-    return { ...plannedPhase(input.planId, rows), approvals, unseen };
+  const rows = visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body));
+  const record = await sealAudit(deps.db, deps.keys, {
+    identityId: input.identityId,
+    at: input.now,
+    actor: 'system',
+    action: 'plan.stored',
+    body: { planId: input.planId, phase: input.phase, hash: plan.hash, visits: visits.length },
   });
+  const keep = async (db: Queryable): Promise<void> => {
+    const stored = db
+      .with('stored', (cte) =>
+        cte.insertInto('plan').values({
+          plan_id: input.planId,
+          identity_id: input.identityId,
+          process_id: input.processId,
+          phase: input.phase,
+          policy_version: policy.version,
+          hash: plan.hash,
+          body,
+          created_at: input.now,
+        }),
+      )
+      .with('marked', (cte) =>
+        cte
+          .updateTable('process')
+          .set({ phase: input.phase, blocked_on: null, due_at: null })
+          .where('process_id', '=', input.processId),
+      );
+    const whole = rows.length === 0 ? stored : stored.with('planned', (cte) => cte.insertInto('visit').values(rows));
+    await whole.selectNoFrom(appending(input.identityId, record).as('audit')).execute();
+  };
+  const asked = approvalKeys(plan);
+  if (asked.size === 0) await keep(deps.db);
+  else
+    await deps.db.transaction().execute(async (trx) => {
+      await keep(trx);
+      await requestApprovals(trx, deps, storing, asked);
+    });
+  return {
+    ...plannedPhase(input.planId, rows),
+    approvals: asked.size === 0 ? [] : await pendingApprovals(deps.db, input.processId),
+    unseen: await unseenIn(deps.db, input, policy),
+  };
 }
 
 /** Read anew for a repeated call, too: an account that nobody has seen must be looked for, however often the plan was asked for. */
@@ -248,19 +263,23 @@ function minInstant(a: Instant, b: Instant): Instant {
   return a < b ? a : b;
 }
 
-/** Asks for what the plan may not do yet: one approval per key and process, addressed to the manager as known now. */
-async function requestApprovals(
-  trx: Queryable,
-  deps: ActivityDeps,
-  storing: Storing,
-): Promise<readonly PendingApproval[]> {
-  const { input, plan, person, policy } = storing;
-  const keys = new Set(
+/** What the plan may not do yet. */
+function approvalKeys(plan: Plan): ReadonlySet<string> {
+  return new Set(
     plan.visits.flatMap((visit) =>
       visit.operations.flatMap((one) => (one.needsApproval && one.approvalKey !== undefined ? [one.approvalKey] : [])),
     ),
   );
-  if (keys.size === 0) return [];
+}
+
+/** Asks for it: one approval per key and process, addressed to the manager as known now. */
+async function requestApprovals(
+  trx: Queryable,
+  deps: ActivityDeps,
+  storing: Storing,
+  keys: ReadonlySet<string>,
+): Promise<void> {
+  const { input, plan, person, policy } = storing;
   const approver = await managerIdentity(trx, deps.keys, person, person.stateAt(plan.desiredAt));
   for (const key of keys) {
     await trx
@@ -280,7 +299,6 @@ async function requestApprovals(
       .onConflict((conflict) => conflict.columns(['process_id', 'entitlement_key']).doNothing())
       .execute();
   }
-  return pendingApprovals(trx, input.processId);
 }
 
 async function pendingApprovals(db: Queryable, processId: ProcessId): Promise<readonly PendingApproval[]> {
@@ -308,9 +326,7 @@ function plannedPhase(
   };
 }
 
-async function storedPlan(db: Queryable, input: PhaseInput, policy: CompiledPolicy): Promise<PhasePlan | undefined> {
-  const row = await db.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId).executeTakeFirst();
-  if (row === undefined) return undefined;
+async function storedPlan(db: Queryable, input: PhaseInput, policy: CompiledPolicy): Promise<PhasePlan> {
   const visits = await db
     .selectFrom('visit')
     .select(['visit_id', 'application', 'depends_on'])

@@ -1,4 +1,4 @@
-import { appendAudit } from '../db/audit.js';
+import { appendAudit, appending, sealAudit } from '../db/audit.js';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import type { Queryable } from '../db/database.js';
@@ -177,55 +177,103 @@ export interface ProcessEnd extends ProcessRef {
   readonly amendments: number;
 }
 
-/** Ends the process row with its counts, withdraws what is still asked of people, and writes the audit record, in one transaction. */
-export async function endProcess(
-  deps: ActivityDeps,
-  input: ProcessEnd,
-): Promise<{ readonly proven: number; readonly open: number }> {
+/**
+ * Ends the process row with its counts, withdraws what is still asked of people, and writes the audit record, all of it at once. Safe to repeat: the counts of an
+ * ended process are given again.
+ */
+export async function endProcess(deps: ActivityDeps, input: ProcessEnd): Promise<Counts> {
+  for (;;) {
+    const counts = await tryToEnd(deps, input);
+    if (counts !== undefined) return counts;
+  }
+}
+
+interface Counts {
+  readonly proven: number;
+  readonly open: number;
+}
+
+/** Undefined when the process was amended, or closed, between the look and the end: it is looked at again. */
+async function tryToEnd(deps: ActivityDeps, input: ProcessEnd): Promise<Counts | undefined> {
+  const row = await deps.db
+    .selectFrom('process')
+    .select((eb) => {
+      const evidence = eb.selectFrom('evidence').whereRef('evidence.process_id', '=', 'process.process_id');
+      const count = (is: '=' | '!=') =>
+        evidence.where('verdict', is, 'proven').select((of) => of.fn.countAll<string>().as('count'));
+      return ['detail', 'state', count('=').as('proven'), count('!=').as('open')];
+    })
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const counts = { proven: Number(row.proven), open: Number(row.open) };
+  if (row.state !== 'running' && row.state !== 'tail') {
+    await noteStopped(deps.db, input.processId);
+    return counts;
+  }
+  const amendments = row.detail.amendments ?? 0;
+  const isOutrun = amendments > input.amendments && input.state !== 'superseded';
+  const reopens = input.reopen === true || isOutrun;
+  if (!reopens && input.outcome !== 'undone')
+    return (await closeRow(deps.db, deps, { input, counts, amendments, reopens })) ? counts : undefined;
   return deps.db.transaction().execute(async (trx) => {
-    const row = await trx
-      .selectFrom('process')
-      .select((eb) => {
-        const evidence = eb.selectFrom('evidence').whereRef('evidence.process_id', '=', 'process.process_id');
-        const count = (is: '=' | '!=') =>
-          evidence.where('verdict', is, 'proven').select((of) => of.fn.countAll<string>().as('count'));
-        return ['detail', 'state', count('=').as('proven'), count('!=').as('open')];
-      })
-      .where('process_id', '=', input.processId)
-      .forUpdate()
-      .executeTakeFirstOrThrow();
-    const counts = { proven: Number(row.proven), open: Number(row.open) };
-    if (row.state !== 'running' && row.state !== 'tail') {
-      await noteStopped(trx, input.processId);
-      return counts;
-    }
-    const isOutrun = (row.detail.amendments ?? 0) > input.amendments && input.state !== 'superseded';
-    const detail: ProcessDetail = { ...row.detail, ...counts, stopped: true };
-    await trx
-      .updateTable('process')
-      .set({
-        state: input.state,
-        outcome: input.outcome,
-        ended_at: input.now,
-        blocked_on: null,
-        due_at: null,
-        detail: JSON.stringify(detail),
-        ...(input.reopen === true || isOutrun ? { digest: REOPEN } : {}),
-      })
-      .where('process_id', '=', input.processId)
-      .execute();
-    if (input.reopen === true || isOutrun) await lookAgainSoon(trx, input);
+    if (!(await closeRow(trx, deps, { input, counts, amendments, reopens }))) return undefined;
+    if (reopens) await lookAgainSoon(trx, input);
     if (input.outcome === 'undone') await takeRetentionUpAgain(trx, deps, input);
-    await withdrawOpenItems(trx, input.processId, input.now);
-    await appendAudit(trx, deps.keys, {
-      identityId: input.identityId,
-      at: input.now,
-      actor: 'system',
-      action: 'process.ended',
-      body: { processId: input.processId, outcome: input.outcome, ...counts },
-    });
     return counts;
   });
+}
+
+/** One statement; false, and nothing done, when the row is not as it was seen. */
+async function closeRow(
+  db: Queryable,
+  deps: ActivityDeps,
+  end: { readonly input: ProcessEnd; readonly counts: Counts; readonly amendments: number; readonly reopens: boolean },
+): Promise<boolean> {
+  const { input, counts } = end;
+  const detail: Partial<ProcessDetail> = { ...counts, stopped: true };
+  const record = await sealAudit(db, deps.keys, {
+    identityId: input.identityId,
+    at: input.now,
+    actor: 'system',
+    action: 'process.ended',
+    body: { processId: input.processId, outcome: input.outcome, ...counts },
+  });
+  const rows = await db
+    .with('closed', (cte) =>
+      cte
+        .updateTable('process')
+        .set({
+          state: input.state,
+          outcome: input.outcome,
+          ended_at: input.now,
+          blocked_on: null,
+          due_at: null,
+          detail: sql<string>`detail || ${JSON.stringify(detail)}::jsonb`,
+          ...(end.reopens ? { digest: REOPEN } : {}),
+        })
+        .where('process_id', '=', input.processId)
+        .where('state', 'in', ['running', 'tail'])
+        .where(sql<number>`coalesce((detail->>'amendments')::integer, 0)`, '=', end.amendments)
+        .returning('process_id'),
+    )
+    .with('task', (cte) =>
+      cte
+        .updateTable('operator_task')
+        .set({ status: 'withdrawn', resolved_at: input.now })
+        .where('process_id', 'in', (eb) => eb.selectFrom('closed').select('process_id'))
+        .where('status', '=', 'open'),
+    )
+    .with('approval_asked', (cte) =>
+      cte
+        .updateTable('approval')
+        .set({ status: 'withdrawn', decided_at: input.now })
+        .where('process_id', 'in', (eb) => eb.selectFrom('closed').select('process_id'))
+        .where('status', '=', 'pending'),
+    )
+    .selectFrom('closed')
+    .select(appending(input.identityId, record).as('audit'))
+    .execute();
+  return rows.length > 0;
 }
 
 /** The person's queue is told, but may have completed a moment before: then the schedule wakes it. The queue's next look puts the instant right. */

@@ -10,7 +10,6 @@ import type { LifecyclePolicy } from '../domain/policy/types.js';
 import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
 import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
-import { loadPerson } from '../planning/person.js';
 import type { ProcessInput } from '../workflows/messages.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
@@ -79,7 +78,7 @@ export async function advanceQueue(
       .executeTakeFirstOrThrow();
     if (identity.policy_version === null) throw new Error('no policy was published');
     const policy = await deps.policies.get(trx, identity.policy_version);
-    const person = await loadPerson(trx, deps.keys, input.identityId);
+    const person = await deps.people.at(trx, input.identityId, identity.ledger_version);
     const found = await rowsWithActs(trx, input.identityId);
     const decision = nextSteps({
       transitions: person.transitions,

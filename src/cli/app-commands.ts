@@ -3,11 +3,13 @@ import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { createShippedRegistry } from '../connectors/kinds.js';
-import { createSecretResolver } from '../connectors/secret.js';
+import { createSecretStore } from '../connectors/secret-store.js';
+import { vaultReferencesIn } from '../domain/policy/secret-reference.js';
 import { discover } from '../onboarding/discover.js';
 import type { TestReport } from '../onboarding/report.js';
 import { subjectOf } from '../onboarding/subject.js';
 import { testApplication } from '../onboarding/test-application.js';
+import type { TestTools } from '../onboarding/test-application.js';
 import { connectorChecks } from '../policy/connector-checks.js';
 import { loadPolicyFiles } from '../policy/load.js';
 import { findPerson } from './context.js';
@@ -68,11 +70,7 @@ export function addAppCommands(program: Command, context: CliContext): void {
     .option('--write', 'completes the file; what stands there stays')
     .action(async (path: string, flags: { write?: boolean }) => {
       const file = { path: `applications/${basename(path)}`, text: await textOf(path) };
-      const result = await discover(file, {
-        registry: createShippedRegistry(),
-        deps: depsOf(context),
-        signal: endless(),
-      });
+      const result = await withTools(context, (tools) => discover(file, tools));
       if (!result.ok) throw new CliError(result.isFileWrong ? EXIT.usage : EXIT.failure, `${path}: ${result.message}`);
       if (flags.write === true) await writeFile(path, result.text);
       context.show({ ...result, written: flags.write === true }, () =>
@@ -134,14 +132,13 @@ function isFile(what: string): boolean {
 
 async function testFile(context: CliContext, path: string): Promise<TestReport> {
   const file = { path: `applications/${basename(path)}`, text: await textOf(path) };
-  const registry = createShippedRegistry();
   const others = await loadPolicyFiles(context.config.policyDir).catch(() => []);
-  return testApplication(subjectOf(file, others, connectorChecks(registry)), {
-    registry,
-    deps: depsOf(context),
-    signal: endless(),
-    progress: (check) => progress(context, `${check} …`),
-  });
+  return withTools(context, (tools) =>
+    testApplication(subjectOf(file, others, connectorChecks(tools.registry)), {
+      ...tools,
+      progress: (check) => progress(context, `${check} …`),
+    }),
+  );
 }
 
 async function testSlug(context: CliContext, slug: string): Promise<TestReport> {
@@ -173,12 +170,20 @@ function progress(context: CliContext, text: string): void {
   if (context.terminal.isInteractive) context.terminal.err(text);
 }
 
-function depsOf(context: CliContext) {
-  return { secrets: createSecretResolver(context.variables), logger: SILENT };
-}
-
-function endless(): AbortSignal {
-  return new AbortController().signal;
+/** Works with the connectors and the secrets of where the command runs, its own Vault among them. */
+async function withTools<T>(context: CliContext, work: (tools: Omit<TestTools, 'progress'>) => Promise<T>): Promise<T> {
+  const store = createSecretStore({ env: context.variables, vault: context.config.vault, logger: SILENT });
+  const { signal } = new AbortController();
+  try {
+    return await work({
+      registry: createShippedRegistry(),
+      deps: { secrets: store.resolve, logger: SILENT },
+      prepare: (config) => store.prepare(vaultReferencesIn(config), signal),
+      signal,
+    });
+  } finally {
+    await store.close();
+  }
 }
 
 async function textOf(path: string): Promise<string> {

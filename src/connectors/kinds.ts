@@ -4,6 +4,7 @@ import { identityProviderFactory } from './identity-provider/index.js';
 import { ldapFactory } from './ldap/index.js';
 import { mailFactory } from './mail/index.js';
 import { manualFactory } from './manual/index.js';
+import { powershellFactory } from './powershell/index.js';
 import { radiusFactory } from './radius/index.js';
 import { restFactory } from './rest/index.js';
 import { scimFactory } from './scim/index.js';
@@ -21,6 +22,7 @@ export function createShippedRegistry(): ConnectorRegistry {
     ldapFactory,
     mailFactory,
     manualFactory,
+    powershellFactory,
     radiusFactory,
     restFactory,
     scimFactory,

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
+import { isSecretReference, REFERENCE_FORMS } from '../domain/policy/secret-reference.js';
+
+export { isSecretReference } from '../domain/policy/secret-reference.js';
 
 const redacted = '[secret]';
 
@@ -42,38 +45,42 @@ export class Secret {
   }
 }
 
+/** Stands in for a secret where a connector is only asked what it can do. Addresses may be references, too, so it has the form of one. */
+export const SECRET_STAND_IN = new Secret('https://never-used.invalid');
+
 /** Takes a credential for its owner and gives a reference that may be stored and shown. */
 export interface SecretSink {
   put(secret: Secret): Promise<{ readonly reference: string }>;
 }
 
-/** Turns a reference from policy (`env:NAME`, `file:PATH`) into the secret; throws SecretReferenceError. */
+/** Turns a reference from policy (`env:NAME`, `file:PATH`, `vault:MOUNT/PATH#FIELD`) into the secret; throws SecretReferenceError. */
 export type SecretResolver = (reference: string) => Secret;
 
 /** Thrown when a secret reference cannot be resolved. Names the reference and why, never a value. */
 export class SecretReferenceError extends Error {
   readonly reference: string;
+  readonly problem: string;
+  /** True where the secret may be there and its keeper cannot be asked now: a repeat may succeed without anybody's help. */
+  readonly temporary: boolean;
 
-  constructor(reference: string, problem: string) {
+  constructor(reference: string, problem: string, temporary = false) {
     super(`secret reference ${reference}: ${problem}`);
     this.name = 'SecretReferenceError';
     this.reference = reference;
+    this.problem = problem;
+    this.temporary = temporary;
   }
-}
-
-/** True for text that has the form of a secret reference. */
-export function isSecretReference(text: string): boolean {
-  return /^env:[A-Za-z_][A-Za-z0-9_]*$/.test(text) || /^file:.+$/.test(text);
 }
 
 /**
  * Resolves `env:NAME` from the given environment, or `file:PATH` (one trailing line break is dropped). Pure but for
- * the file read; safe to repeat. Throws SecretReferenceError when the form is wrong, or the value missing or empty.
+ * the file read; safe to repeat. Throws SecretReferenceError when the form is wrong, or the value missing or empty, and for
+ * `vault:`, which a secret store answers (secret-store.ts).
  */
 export function resolveSecret(reference: string, env: Readonly<Record<string, string | undefined>>): Secret {
   if (!isSecretReference(reference)) {
     // A value pasted where a reference belongs must not be echoed.
-    throw new SecretReferenceError('(not a reference)', 'expected env:NAME or file:PATH');
+    throw new SecretReferenceError('(not a reference)', `expected ${REFERENCE_FORMS}`);
   }
   if (reference.startsWith('env:')) {
     const value = env[reference.slice('env:'.length)];
@@ -82,6 +89,7 @@ export function resolveSecret(reference: string, env: Readonly<Record<string, st
     }
     return new Secret(value);
   }
+  if (reference.startsWith('vault:')) throw new SecretReferenceError(reference, 'no Vault is read here');
   return new Secret(readSecretFile(reference, reference.slice('file:'.length)));
 }
 

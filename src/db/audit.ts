@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
+import type { RawBuilder } from 'kysely';
 import type { IdentityId, Instant } from '../domain/process/ids.js';
 import type { Json } from '../domain/process/json.js';
 import type { Database, Queryable } from './database.js';
@@ -28,23 +29,32 @@ const GENESIS = Buffer.alloc(32);
  * append, holds sequence and hash outside the chain, so that a cut-off tail shows. The hash covers ciphertext, so erasure breaks nothing.
  */
 export async function appendAudit(trx: Queryable, keys: KeyRing, entry: AuditEntry): Promise<void> {
-  await appendAudits(trx, keys, entry.identityId, [entry]);
+  await sql`select ${appending(entry.identityId, await sealAudit(trx, keys, entry))}`.execute(trx);
 }
 
-/** The same with several records of one identity, in the order given: one statement, however many they are. */
-export async function appendAudits(
-  trx: Queryable,
-  keys: KeyRing,
-  identityId: IdentityId,
-  entries: readonly Omit<AuditEntry, 'identityId'>[],
-): Promise<void> {
-  if (entries.length === 0) return;
-  const bodies = await Promise.all(entries.map((entry) => keys.encryptFor(trx, identityId, 'audit', entry.body)));
-  const column = (of: (entry: Omit<AuditEntry, 'identityId'>) => string): string[] => entries.map(of);
-  await sql`select append_audit(
-    ${identityId}::uuid, ${column((one) => one.at)}::timestamptz[], ${column((one) => one.actor)}::text[],
-    ${column((one) => one.action)}::text[], ${column(hashedWords)}::text[], ${bodies}::bytea[]
-  )`.execute(trx);
+/** A record as it is stored, but for its place in the chain. */
+export interface SealedAudit {
+  readonly at: Instant;
+  readonly actor: string;
+  readonly action: string;
+  /** What the hash covers of the three. */
+  readonly head: string;
+  readonly body: Buffer;
+}
+
+/** Encrypts a record for a statement that writes it together with what it describes. */
+export async function sealAudit(db: Queryable, keys: KeyRing, entry: AuditEntry): Promise<SealedAudit> {
+  const { at, actor, action } = entry;
+  const body = await keys.encryptFor(db, entry.identityId, 'audit', entry.body);
+  return { at, actor, action, head: hashedWords(entry), body };
+}
+
+/** The call that appends a sealed record: belongs into the select list of a statement whose other parts are what the record describes. */
+export function appending(identityId: IdentityId, { at, actor, action, head, body }: SealedAudit): RawBuilder<unknown> {
+  return sql`append_audit(
+    ${identityId}::uuid, array[${at}::timestamptz], array[${actor}::text], array[${action}::text],
+    array[${head}::text], array[${body}::bytea]
+  )`;
 }
 
 /** One break of a chain: which identity, at which sequence, and what is wrong. */

@@ -95,13 +95,14 @@ export class KeyRing {
   async #keyOf(db: Queryable, identityId: IdentityId): Promise<KeyObject | undefined> {
     const cached = this.#cache.get(identityId);
     if (cached !== undefined && performance.now() - cached.readAt < CACHE_MS) return cached.key;
-    await this.ensureKey(db, identityId);
-    const row = await db
-      .selectFrom('identity_key')
-      .select('wrapped')
-      .where('identity_id', '=', identityId)
-      .executeTakeFirstOrThrow();
-    if (row.wrapped === null) {
+    const read = () =>
+      db.selectFrom('identity_key').select('wrapped').where('identity_id', '=', identityId).executeTakeFirst();
+    let row = await read();
+    if (row === undefined) {
+      await this.ensureKey(db, identityId);
+      row = await read();
+    }
+    if (row === undefined || row.wrapped === null) {
       this.#cache.delete(identityId);
       return undefined;
     }

@@ -1,5 +1,5 @@
 import type { Config } from '../config.js';
-import { inheritedEnvironment } from '../config.js';
+import { inheritedEnvironment, referenceText } from '../config.js';
 import type { DatabaseUrls } from './databases.js';
 import type { Ports } from './ports.js';
 
@@ -29,7 +29,7 @@ export function workerEnvironment(facts: StackFacts): Variables {
 /** The targets are other people's systems: they get a Postgres of their own choice to live in, and nothing of Tenure's. */
 export function targetsEnvironment(facts: StackFacts): Variables {
   return {
-    ...inherited(facts.config),
+    ...without(inherited(facts.config), /^TENURE_VAULT_/),
     TENURE_HOME: facts.config.home,
     TENURE_SANDBOX_POSTGRES_URL: facts.adminUrl ?? facts.urls.owner,
     // Fixed, so that targets that are started again are where the workers look for them.
@@ -40,7 +40,6 @@ export function targetsEnvironment(facts: StackFacts): Variables {
 
 function common(facts: StackFacts): Variables {
   const { config, urls } = facts;
-  const key = config.masterKey;
   const temporal =
     config.temporal.mode === 'brought'
       ? {}
@@ -54,7 +53,7 @@ function common(facts: StackFacts): Variables {
     TENURE_PORT: String(facts.ports.api),
     TENURE_DATABASE_APP_URL: urls.app,
     TENURE_DATABASE_AUDITOR_URL: urls.auditor,
-    TENURE_MASTER_KEY: key.kind === 'env' ? `env:${key.name}` : `file:${key.path}`,
+    TENURE_MASTER_KEY: referenceText(config.masterKey),
   };
 }
 
@@ -64,4 +63,8 @@ function inherited(config: Config): Variables {
     /^TENURE_(DATABASE|SANDBOX|TARGETS)_/.test(name) ||
     (config.temporal.mode === 'embedded' && name.startsWith('TEMPORAL_'));
   return Object.fromEntries(Object.entries(inheritedEnvironment()).filter(([name]) => !withheld(name)));
+}
+
+function without(variables: Variables, names: RegExp): Variables {
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => !names.test(name)));
 }

@@ -76,6 +76,7 @@ export async function discover(file: PolicyFile, tools: Omit<TestTools, 'progres
   if (!parsed.success || !isMap(document.contents))
     return { ok: false, isFileWrong: true, message: 'slug, connector and config are needed, as valid YAML' };
   try {
+    await tools.prepare(parsed.data.config);
     const connector = tools.registry.create(parsed.data.connector, parsed.data.slug, parsed.data.config, tools.deps);
     try {
       const health = await connector.health(contextFor(tools));

@@ -21,6 +21,8 @@ const PAGE = 20;
 export interface TestTools {
   readonly registry: ConnectorRegistry;
   readonly deps: ConnectorDeps;
+  /** Reads ahead what a configuration's `vault:` references stand for; never throws. */
+  prepare(config: unknown): Promise<void>;
   readonly signal: AbortSignal;
   /** Told before each check begins. */
   progress(check: TestCheck): void | Promise<void>;
@@ -35,7 +37,10 @@ export async function testApplication(subject: Subject, tools: TestTools): Promi
   await run.check('configuration', tools, async () => subject.problems.map((one) => configurationFinding(one)));
   const { application } = subject;
   if (application === undefined) return run.report();
-  await run.check('secrets', tools, async () => secretFindings(application, tools.deps.secrets));
+  await run.check('secrets', tools, async () => {
+    await tools.prepare(application.value.config);
+    return secretFindings(application, tools.deps.secrets);
+  });
   if (run.hasFailed) return run.report();
   if (application.value.mode === 'manual') return run.report({ abilities: abilitiesOf(undefined) });
   const connector = await run.open(application, tools);
@@ -182,8 +187,13 @@ function secretFindings(file: SourcedFile<ApplicationFile>, resolve: SecretResol
       resolve(value);
       return [];
     } catch (error) {
-      const message = error instanceof SecretReferenceError ? error.message : 'the reference cannot be resolved';
-      return [finding('error', 'secret-missing', `${path.join('.')}: ${message}`, path, 'a value where this runs')];
+      const isKnown = error instanceof SecretReferenceError;
+      const message = isKnown ? error.message : 'the reference cannot be resolved';
+      const [code, expected] =
+        isKnown && error.temporary
+          ? ['secrets-unavailable', 'a Vault that answers where this runs']
+          : ['secret-missing', 'a value where this runs'];
+      return [finding('error', code, `${path.join('.')}: ${message}`, path, expected)];
     }
   };
   return walk(['config'], file.value.config);

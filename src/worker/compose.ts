@@ -2,9 +2,11 @@ import type { Logger } from 'pino';
 import type { ActivityDeps } from '../activities/deps.js';
 import { createConnectorPool } from '../activities/connector-pool.js';
 import type { ConnectorRegistry } from '../connectors/registry.js';
-import { createSecretResolver } from '../connectors/secret.js';
+import { createSecretStore } from '../connectors/secret-store.js';
+import type { VaultLogin } from '../connectors/secret-store.js';
 import { openDatabase } from '../db/database.js';
 import { KeyRing } from '../db/keys.js';
+import { People } from '../planning/people.js';
 import { PolicyStore } from '../planning/policy-store.js';
 
 export interface Composition {
@@ -14,6 +16,8 @@ export interface Composition {
   readonly registry: ConnectorRegistry;
   /** Where `env:` references are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where `vault:` references are read; undefined: they cannot be used. */
+  readonly vault?: VaultLogin | undefined;
   readonly logger: Logger;
   readonly sites?: readonly string[];
 }
@@ -21,16 +25,17 @@ export interface Composition {
 /** Builds what activities need; `close` gives back pools and connectors. Nothing is connected before first use. */
 export function composeDeps(composition: Composition): ActivityDeps & { close(): Promise<void> } {
   const db = openDatabase(composition.databaseUrl, { name: 'tenure-worker', max: 20 });
-  const connectors = createConnectorPool(composition.registry, {
-    secrets: createSecretResolver(composition.env),
-    logger: composition.logger,
-  });
+  const { registry, env, vault, logger } = composition;
+  const secrets = createSecretStore({ env, vault, logger });
+  const connectors = createConnectorPool({ registry, secrets, logger });
+  const keys = new KeyRing(composition.masterKey);
   return {
     db,
-    keys: new KeyRing(composition.masterKey),
+    keys,
+    people: new People(keys),
     policies: new PolicyStore(),
     connectors,
-    logger: composition.logger,
+    logger,
     canaryAnswers: new Map(),
     sites: new Set(composition.sites),
     async close() {

@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     masterKey: readSecret(config.masterKey),
     registry: createShippedRegistry(),
     env: inheritedEnvironment(),
+    vault: config.vault,
     logger,
     sites: config.workerSites,
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Connector, MutationResult } from '../../src/connectors/connector.js';
+import type { AccountRef, Connector, MutationResult, OperationContext } from '../../src/connectors/connector.js';
 import { ConnectorError, isConnectorError } from '../../src/connectors/errors.js';
 import type { ConnectorErrorDetails } from '../../src/connectors/errors.js';
 import type { ConformanceGroupName } from './conformance.js';
@@ -8,6 +8,9 @@ import type { MemoryTarget } from './memory-connector.js';
 import { memoryHarness } from './memory-harness.js';
 
 describeConformance('the honest connector in memory', () => Promise.resolve(memoryHarness()));
+describeConformance('the honest connector in memory that makes no accounts', () =>
+  Promise.resolve(memoryHarness(undefined, undefined, true)),
+);
 
 interface Breakage {
   readonly group: ConformanceGroupName;
@@ -22,11 +25,14 @@ interface Breakage {
 const applied = (honest: Promise<MutationResult>): Promise<MutationResult> =>
   honest.then((result) => ({ ...result, outcome: 'applied' }));
 
-/** A create whose error is reported with other details. */
+/** A write whose error is reported with other details. */
 const misreading =
-  (create: NonNullable<Connector['create']>, details: Partial<ConnectorErrorDetails>): typeof create =>
-  (spec, ctx) =>
-    create(spec, ctx).catch((error: unknown) => {
+  <T>(
+    write: (given: T, ctx: OperationContext) => Promise<MutationResult>,
+    details: Partial<ConnectorErrorDetails>,
+  ): typeof write =>
+  (given, ctx) =>
+    write(given, ctx).catch((error: unknown) => {
       throw isConnectorError(error) ? new ConnectorError({ ...error, ...details }) : error;
     });
 
@@ -425,10 +431,139 @@ const breakages: readonly Breakage[] = [
   },
 ];
 
+/** The same for a kind that makes no accounts: nothing that it declares is let off for it. */
+const administered: readonly Breakage[] = [
+  {
+    group: 'list',
+    how: 'calls a list complete that misses what is new',
+    breakIt: (honest) => ({
+      ...honest,
+      list: async (query, ctx) => ({ ...(await honest.list({ ...query, pageSize: 2 }, ctx)), complete: true }),
+    }),
+    finds: /a next one calls itself complete/,
+  },
+  {
+    group: 'get and find',
+    how: 'finds nobody',
+    breakIt: (honest) => ({ ...honest, find: () => Promise.resolve([]) }),
+    finds: /find by login: \[\] instead of/,
+  },
+  {
+    group: 'disable and enable',
+    how: 'disables although the marker refused',
+    breakIt: (honest) => ({
+      ...honest,
+      disable: (ref, ctx) =>
+        honest.disable!(ref, {
+          ...ctx,
+          sentMarker: () => (ctx.sentMarker?.() ?? Promise.resolve()).catch(() => undefined),
+        }),
+    }),
+    finds: /enabled after the marker refused a disable: false/,
+  },
+  {
+    group: 'disable and enable',
+    how: 'calls a sign-in disabled without trying it',
+    breakIt: (honest) => ({
+      ...honest,
+      probeSignIn: () => Promise.resolve({ answer: 'disabled', code: 'guess', road: 'guess' }),
+    }),
+    finds: /a sign-in before the disable: "disabled"/,
+  },
+  {
+    group: 'sessions and credentials',
+    how: 'leaves sessions open',
+    breakIt: (honest) => ({
+      ...honest,
+      revokeSessions: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
+      listSessions: () => Promise.resolve({ count: 0, road: 'guess' }),
+    }),
+    finds: /survives its revocation/,
+  },
+  {
+    group: 'forwarding',
+    how: 'keeps no copy although one was asked for',
+    breakIt: (honest) => ({
+      ...honest,
+      setForwarding: (ref, forwarding, ctx) => honest.setForwarding!(ref, { ...forwarding, keepsCopy: false }, ctx),
+    }),
+    finds: /the forwarding read back/,
+  },
+  {
+    group: 'verify',
+    how: 'calls right what it cannot see',
+    breakIt: (honest) => ({
+      ...honest,
+      verify: ({ attributes: _attributes, ...expected }, ctx) => honest.verify(expected, ctx),
+    }),
+    finds: /an attribute that the target does not show is called right/,
+  },
+  {
+    group: 'verify',
+    how: 'never sees an account go',
+    breakIt: (honest) => ({
+      ...honest,
+      verify: (expected, ctx) => honest.verify({ ...expected, exists: true }, ctx),
+    }),
+    finds: /a deleted account: "mismatch"/,
+  },
+  {
+    group: 'errors',
+    how: 'says that a disable was not sent, although its answer was lost',
+    misread: (honest) => ({ ...honest, disable: misreading(honest.disable!, { code: 'UNAVAILABLE', sent: false }) }),
+    finds: /a disable met by reset-after: UNAVAILABLE[^]*a disable met by garbage says that it was not sent/,
+  },
+  {
+    group: 'cancel',
+    how: 'ignores the signal',
+    breakIt: (honest) => ({
+      ...honest,
+      disable: (ref, ctx) => honest.disable!(ref, { ...ctx, signal: new AbortController().signal }),
+    }),
+    finds: /writes after the cancel/,
+  },
+  {
+    group: 'secrecy',
+    how: 'names the address in an error',
+    breakIt: (honest) => ({
+      ...honest,
+      setForwarding: (ref, forwarding, ctx) =>
+        honest.setForwarding!(ref, forwarding, ctx).catch((error: unknown) => {
+          throw Object.assign(error as Error, { message: `cannot forward to ${forwarding.to}` });
+        }),
+    }),
+    finds: /a personal value/,
+  },
+  {
+    group: 'concurrency',
+    how: 'disables one account for another',
+    breakIt: (honest) => {
+      let last: AccountRef | undefined;
+      return { ...honest, disable: (ref, ctx) => honest.disable!((last ??= ref), ctx) };
+    },
+    finds: /enabled after twenty disables at once/,
+  },
+];
+
 describe('each group of the kit fails a connector that breaks its promise', () => {
   it.each(breakages)('$group: $how', async ({ group, breakIt, misread, finds }) => {
     const { problems } = await conformanceGroups[group](memoryHarness(breakIt, misread));
     expect(problems.join('\n')).toMatch(finds);
+  });
+
+  it.each(administered)('on accounts of an administrator, $group: $how', async ({ group, breakIt, misread, finds }) => {
+    const { problems } = await conformanceGroups[group](memoryHarness(breakIt, misread, true));
+    expect(problems.join('\n')).toMatch(finds);
+  });
+
+  it('names what it cannot try where nobody makes accounts', async () => {
+    const { newAccount: _newAccount, ...harness } = memoryHarness(undefined, undefined, true);
+    for (const [name, run] of Object.entries(conformanceGroups)) {
+      const { problems, skipped } = await run(harness);
+      const named = skipped.some((what) => what.startsWith('no account') || what === `no ${name}`);
+      const needsNone = ['descriptor', 'health'].includes(name);
+      expect([name, named, problems]).toEqual([name, !needsNone, []]);
+    }
   });
 
   it('leaves no group without a planted failure', () => {

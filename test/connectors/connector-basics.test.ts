@@ -85,6 +85,7 @@ describe('the registry', () => {
       'ldap',
       'mail',
       'manual',
+      'powershell',
       'radius',
       'rest',
       'scim',

@@ -213,6 +213,20 @@ describeHere(`connector mail with Dovecot and Exim${reason === undefined ? '' : 
     await proxied.close();
   });
 
+  it('proves nothing of an attribute that Dovecot does not show', async () => {
+    const expected = {
+      ref: { application: 'x', objectClass: 'account', nativeId: proofSender },
+      exists: true,
+      attributes: { mail: proofSender },
+    };
+    const verdict = async (changes: Readonly<Record<string, string>>) => {
+      const attributes = { ...expected.attributes, ...changes };
+      return (await connector.verify({ ...expected, attributes }, newContext())).verdict;
+    };
+    expect([await verdict({}), await verdict({ title: 'x' })]).toEqual(['ok', 'unknown']);
+    expect(await verdict({ title: 'x', mail: 'other@corp.test' })).toBe('mismatch');
+  });
+
   it('has the capabilities that are committed', () => {
     expect(connector.capabilities()).toEqual(committedCapabilities('mail', 'full'));
   });

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Connector, ConnectorOperation, OperationContext } from '../../src/connectors/connector.js';
+import type { Capabilities, Connector, ConnectorOperation, OperationContext } from '../../src/connectors/connector.js';
 import { connectorOperations } from '../../src/connectors/connector.js';
 import { ConnectorError } from '../../src/connectors/errors.js';
 import type { ConnectorErrorCode } from '../../src/connectors/errors.js';
+import { Secret } from '../../src/connectors/secret.js';
 import { untilOver } from './fault-injecting-connector.js';
 import { parseRetryAfter } from '../../src/connectors/shared/http/retry-after.js';
+import { newContext } from './kit/checks.js';
 import type { FaultMode } from './kit/fault-proxy.js';
 import type { Harness } from './kit/harness.js';
 import { httpFaults } from './kit/http-fault-proxy.js';
@@ -16,21 +18,27 @@ export function memoryHarness(
   breakIt: (connector: Connector, target: MemoryTarget) => Connector = (honest) => honest,
   /** Spoils what the connector makes of a fault on the way, outside of the faults. */
   misread: (connector: Connector) => Connector = (honest) => honest,
+  /** Accounts and their secrets are the administrator's, not the connector's. */
+  administered = false,
 ): Harness {
   const target = new MemoryTarget();
-  const make = (): Connector => breakIt(createMemoryConnector(target), target);
+  const make = (): Connector => {
+    const honest = createMemoryConnector(target);
+    return breakIt(administered ? withoutAccounts(honest) : honest, target);
+  };
   let serial = 0;
   return {
     name: 'memory',
     connector: make(),
     factory: memoryFactory,
-    committed: memoryCapabilities,
+    committed: administered ? administeredCapabilities : memoryCapabilities,
     wrongConfig: { config: { url: 'nowhere', size: 'big' }, paths: ['url', 'size'] },
     sampleAccount: () => {
       serial += 1;
       const attributes = { displayName: `Sample ${serial}`, title: 'Engineer' };
       return { objectClass: 'account', login: `user-${serial}-${randomUUID().slice(0, 8)}`, enabled: true, attributes };
     },
+    ...(administered ? administrator(target) : {}),
     trickyAttributes: { displayName: `Zoë "Quote" O'Brien 王`, mails: ['a@example.test', 'b@example.test'] },
     sampleDelta: { attribute: 'title', op: 'replace', value: 'Principal' },
     multiAttribute: 'mails',
@@ -95,6 +103,41 @@ export function memoryHarness(
   };
 }
 
+const notOffered: readonly ConnectorOperation[] = ['create', 'delete', 'setSecret', 'resetCredentials'];
+
+const administeredCapabilities: Capabilities = {
+  ...memoryCapabilities,
+  objectClasses: {
+    account: {
+      ...memoryCapabilities.objectClasses.account,
+      operations: connectorOperations.filter((operation) => !notOffered.includes(operation)),
+    },
+  },
+};
+
+function withoutAccounts({
+  create: _create,
+  delete: _delete,
+  setSecret: _setSecret,
+  resetCredentials: _reset,
+  ...rest
+}: Connector): Connector {
+  return { ...rest, capabilities: () => administeredCapabilities };
+}
+
+function administrator(target: MemoryTarget): Pick<Harness, 'newAccount' | 'removeAccount'> {
+  const tool = createMemoryConnector(target);
+  return {
+    newAccount: async (spec) => {
+      const { ref } = await tool.create!(spec, newContext());
+      const secret = Secret.random();
+      await tool.setSecret!(ref, secret, newContext());
+      return { ref, secret };
+    },
+    removeAccount: async (ref) => void (await tool.delete!(ref, newContext())),
+  };
+}
+
 function failing(connector: Connector, code: ConnectorErrorCode): Connector {
   return {
     ...connector,
@@ -124,13 +167,15 @@ function wrapAll(
   run: (operation: ConnectorOperation, ctx: OperationContext, call: () => Promise<unknown>) => Promise<unknown>,
 ): Connector {
   const wrapped = Object.fromEntries(
-    connectorOperations.map((operation) => [
-      operation,
-      (...args: unknown[]) =>
-        run(operation, args.at(-1) as OperationContext, () =>
-          (inner[operation] as (...given: unknown[]) => Promise<unknown>)(...args),
-        ),
-    ]),
+    connectorOperations
+      .filter((operation) => inner[operation] !== undefined)
+      .map((operation) => [
+        operation,
+        (...args: unknown[]) =>
+          run(operation, args.at(-1) as OperationContext, () =>
+            (inner[operation] as (...given: unknown[]) => Promise<unknown>)(...args),
+          ),
+      ]),
   ) as unknown as Connector;
   return { ...inner, ...wrapped };
 }

@@ -15,6 +15,7 @@ import type { RecordResult } from '../../src/api/hr/intake.js';
 import { createMetrics } from '../../src/api/metrics.js';
 import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import type { ConnectorRegistry } from '../../src/connectors/registry.js';
+import type { VaultLogin } from '../../src/connectors/secret-store.js';
 import type { PolicyFiles } from '../../src/domain/policy/types.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { searchAttributes } from '../../src/embedded/search-attributes.js';
@@ -44,6 +45,8 @@ export interface World {
   readonly erp: Erp;
   /** Bearer token of both SCIM targets. */
   readonly scimToken: string;
+  /** The environment of a worker process of its own that works on this world; starts it with `build/src/worker/main.js`. */
+  readonly workerEnvironment: Readonly<Record<string, string>>;
   readonly lifecycle: Lifecycle;
   readonly dispatcher: Dispatcher;
   /** Distinguishes this world's people: log-ins of the ERP are shared by the whole Postgres server. */
@@ -60,6 +63,8 @@ export interface WorldOptions {
   readonly policy?: (files: PolicyFiles) => PolicyFiles;
   readonly registry?: ConnectorRegistry;
   readonly withWorkers?: boolean;
+  /** Where `vault:` references are read; its `env:` references are looked up in `env`. */
+  readonly vault?: { readonly login: VaultLogin; readonly env: Readonly<Record<string, string>> };
   /** For what the workers and the dispatcher log; silent without it. */
   readonly logger?: Logger;
   /** Gets what the Temporal SDK logs; without it only errors are shown. */
@@ -97,16 +102,20 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     canaryLogin: canary,
   });
   const logger = options.logger ?? pino({ level: process.env['TENURE_TEST_LOG'] ?? 'silent' });
+  const masterKey = randomBytes(32).toString('base64');
+  const secrets = {
+    TENURE_SANDBOX_SCIM_URL: directory.scimUrl,
+    TENURE_SANDBOX_WIKI_URL: wiki.scimUrl,
+    TENURE_SANDBOX_SCIM_TOKEN: token,
+    TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
+    ...options.vault?.env,
+  };
   const deps = composeDeps({
     databaseUrl: database.app,
-    masterKey: randomBytes(32).toString('base64'),
+    masterKey,
     registry: options.registry ?? createShippedRegistry(),
-    env: {
-      TENURE_SANDBOX_SCIM_URL: directory.scimUrl,
-      TENURE_SANDBOX_WIKI_URL: wiki.scimUrl,
-      TENURE_SANDBOX_SCIM_TOKEN: token,
-      TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
-    },
+    env: secrets,
+    vault: options.vault?.login,
     logger,
   });
   const files = (await loadPolicyFiles(join(root, 'policy'))).map((file) => ({
@@ -133,6 +142,14 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     wiki,
     erp,
     scimToken: token,
+    workerEnvironment: {
+      ...secrets,
+      TENURE_DATABASE_APP_URL: database.app,
+      TENURE_MASTER_KEY: 'env:WORLD_MASTER_KEY',
+      WORLD_MASTER_KEY: masterKey,
+      TEMPORAL_ADDRESS: namespace.address,
+      TEMPORAL_NAMESPACE: namespace.namespace,
+    },
     lifecycle,
     dispatcher,
     tag,

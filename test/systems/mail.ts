@@ -20,6 +20,11 @@ export interface MailSystem {
   readonly dict: string;
   /** The directory's job: a mailbox and its password. */
   addUser(address: string, password: string): Promise<void>;
+  removeUser(address: string): Promise<void>;
+  /** Whom the directory names. */
+  users(): Promise<readonly string[]>;
+  /** What an administrator of the server does by hand with `doveadm dict`. */
+  close(address: string, closed: boolean): Promise<void>;
   /** The oracle: what the server itself keeps in its files. */
   closedKeys(): Promise<readonly string[]>;
   /** A person's Sieve scripts as files, and which one is active. */
@@ -78,6 +83,8 @@ export async function startMail(): Promise<MailSystem> {
   const dict = `file:${dictFile}`;
   const dictKeys = async (): Promise<readonly string[]> =>
     (await readFile(dictFile, 'utf8').catch(() => '')).split('\n').filter((line) => line.startsWith('shared/'));
+  const addresses = async (): Promise<readonly string[]> =>
+    (await readFile(users, 'utf8')).split('\n').flatMap((line) => line.split(':')[0] || []);
   const scripts = async (address: string) => {
     const texts: Record<string, string> = {};
     for (const file of await readdir(join(home(address), 'sieve')).catch(() => [])) {
@@ -93,6 +100,16 @@ export async function startMail(): Promise<MailSystem> {
     caText: readFileSync(certificates.ca, 'utf8'),
     dict,
     addUser: (address, password) => appendFile(users, `${address}:{PLAIN}${password}::::::\n`),
+    removeUser: async (address) => {
+      const lines = (await readFile(users, 'utf8')).split('\n');
+      await writeFile(users, lines.filter((line) => !line.startsWith(`${address}:`)).join('\n'));
+    },
+    users: addresses,
+    close: async (address, closed) => {
+      const entry = [dict, `shared/closed/${address}`];
+      const change = closed ? ['set', ...entry, '{"nologin":"yes"}'] : ['unset', ...entry];
+      await run('doveadm', ['-c', join(folder, 'dovecot.conf'), 'dict', ...change]);
+    },
     closedKeys: dictKeys,
     scripts,
     messages: async (address) => {
@@ -104,9 +121,12 @@ export async function startMail(): Promise<MailSystem> {
       return texts;
     },
     snapshot: async () => {
-      const addresses = (await readFile(users, 'utf8')).split('\n').map((line) => line.split(':')[0] ?? '');
-      const parts = await Promise.all(addresses.filter((address) => address !== '').map(scripts));
-      return JSON.stringify([addresses, await readFile(dictFile, 'utf8').catch(() => ''), parts]);
+      const all = await addresses();
+      return JSON.stringify([
+        all,
+        await readFile(dictFile, 'utf8').catch(() => ''),
+        await Promise.all(all.map(scripts)),
+      ]);
     },
     stop: async () => {
       await exim.stop();

@@ -34,6 +34,9 @@ export interface Vault {
   call(method: string, path: string, body?: unknown, token?: string): Promise<VaultAnswer>;
   /** As `call`, and throws when the answer is no success: for setting up. */
   set(method: string, path: string, body?: unknown): Promise<VaultAnswer>;
+  /** Closes the server to everybody: it answers 503 until it is unsealed. What it keeps stays. */
+  seal(): Promise<void>;
+  unseal(): Promise<void>;
   /** What the server wrote of requests, without values (its audit device hashes them). */
   audit(): Promise<string>;
   stop(): Promise<void>;
@@ -79,7 +82,8 @@ export async function startVault(program: string): Promise<Vault> {
   );
   const made = await send('PUT', 'sys/init', { secret_shares: 1, secret_threshold: 1 }, '');
   const rootToken = String(made.body['root_token']);
-  await send('PUT', 'sys/unseal', { key: (made.body['keys'] as string[])[0] }, '');
+  const key = (made.body['keys'] as string[])[0];
+  await send('PUT', 'sys/unseal', { key }, '');
   const call: Vault['call'] = (method, path, body, token = rootToken) => send(method, path, body, token);
   const set: Vault['set'] = async (method, path, body) => {
     const answer = await call(method, path, body);
@@ -97,6 +101,11 @@ export async function startVault(program: string): Promise<Vault> {
     rootToken,
     call,
     set,
+    seal: async () => void (await set('PUT', 'sys/seal')),
+    unseal: async () => {
+      await send('PUT', 'sys/unseal', { key }, '');
+      await untilActive(call);
+    },
     audit: () => readFile(auditFile, 'utf8'),
     stop: async () => {
       await daemon.stop();

@@ -1,6 +1,7 @@
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import type { ConnectorErrorCode } from '../../connectors/errors.js';
 import { isConnectorError } from '../../connectors/errors.js';
+import { SecretReferenceError } from '../../connectors/secret.js';
 import type { FailureType } from '../../domain/process/failure.js';
 import { PolicyEvaluationError } from '../../domain/policy/expressions.js';
 import { RETRYABLE, isFailureType } from '../../domain/process/failure.js';
@@ -60,6 +61,11 @@ export function classify(error: unknown): Classified {
       ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
       ...(error.attribute === undefined ? {} : { attribute: error.attribute }),
     };
+  // Whoever keeps the secret cannot be asked now: as if the target could not.
+  if (error instanceof SecretReferenceError)
+    return error.temporary
+      ? { type: 'TargetUnavailable', code: 'secrets-unavailable', sent: false }
+      : { type: 'TargetAccessDenied', code: 'secret-missing', sent: false };
   // Repeating it gives the same: somebody has to put the policy right.
   if (error instanceof PolicyEvaluationError)
     return { type: 'PolicyViolation', code: 'expression-failed', sent: false };

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { SecretReferenceError } from '../../connectors/secret.js';
 import { brand } from '../../domain/process/ids.js';
 import type { ApplicationSlug, Instant } from '../../domain/process/ids.js';
 import { applicationOf } from '../connector-pool.js';
@@ -27,6 +28,8 @@ export async function probeHealth(
   const policy = await deps.policies.active(deps.db);
   const application = policy === undefined ? undefined : applicationOf(policy, ref.application);
   if (policy === undefined || application === undefined) return { ok: false };
+  await deps.connectors.prepare(application.config, signal);
+  const credential = deps.connectors.credentialOf(application);
   const health = await ask(deps, () =>
     deps.connectors.connectorFor(application, policy).health({
       idempotencyKey: `health/${ref.application}`,
@@ -36,6 +39,8 @@ export async function probeHealth(
       logger: deps.logger,
     }),
   );
+  // Who was refused here first spares a visit the refusal: the next one has what Vault has by then.
+  if (health.code === 'UNAUTHENTICATED') await deps.connectors.refused(application, credential, signal);
   await noteHealth(deps, { ...ref, ...health });
   return { ok: health.ok };
 }
@@ -48,7 +53,8 @@ async function ask(
     return await health();
   } catch (error) {
     deps.logger.warn({ errorName: error instanceof Error ? error.name : 'unknown' }, 'a connector cannot be opened');
-    return { ok: false, code: 'CONFIGURATION', latencyMs: 0 };
+    const isTemporary = error instanceof SecretReferenceError && error.temporary;
+    return { ok: false, code: isTemporary ? 'SECRETS_UNAVAILABLE' : 'CONFIGURATION', latencyMs: 0 };
   }
 }
 

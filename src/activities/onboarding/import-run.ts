@@ -1,5 +1,4 @@
 import type { Selectable } from 'kysely';
-import type { Connector } from '../../connectors/connector.js';
 import type { Queryable } from '../../db/database.js';
 import type { AccountImportTable, ImportStage } from '../../db/schema.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
@@ -18,7 +17,6 @@ export interface ImportRun {
   readonly row: Selectable<AccountImportTable>;
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
-  connector(): Connector;
 }
 
 /** Reads an import that still runs; raises EventSuperseded when it was ended behind the workflow's back (given up, replaced by a newer one). */
@@ -32,18 +30,7 @@ export async function loadImport(deps: ActivityDeps, { importId }: ImportRef): P
   const policy = await deps.policies.get(deps.db, row.policy_version);
   const application = applicationOf(policy, row.application);
   if (application === undefined) throw new TenureError('PolicyViolation', 'no-such-application');
-  return {
-    row,
-    policy,
-    application,
-    connector() {
-      try {
-        return deps.connectors.connectorFor(application, policy);
-      } catch {
-        throw new TenureError('TargetAccessDenied', 'configuration');
-      }
-    },
-  };
+  return { row, policy, application };
 }
 
 /** Moves an import on within the caller's transaction; raises EventSuperseded when it no longer runs, so that the transaction writes nothing. */

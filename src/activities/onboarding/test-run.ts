@@ -29,6 +29,7 @@ export async function runApplicationTest(
   const report = await testApplication(subjectOf(file, policy.files, connectorChecks(registry)), {
     registry,
     deps: deps.connectors.connectorDeps,
+    prepare: (config) => deps.connectors.prepare(config, signal),
     signal,
     progress: async (stage) => {
       await deps.db

@@ -8,6 +8,7 @@ import { CUTTING_PHASES } from '../../domain/process/kinds.js';
 import { siteQueue } from '../../workflows/messages.js';
 import type { Classified } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
+import { isRefusal } from '../open-connector.js';
 import type { VisitContext } from './load.js';
 
 export type ApplicationState = Selectable<ApplicationStateTable>;
@@ -98,8 +99,9 @@ async function takeToken(
  * Counts a visit whose first try found the target down, or the connector's credential refused: then nothing is asked any more at once (edge case 55). A visit
  * that is tried again says nothing new.
  */
-export async function noteDown(visit: VisitContext, { type, code }: Classified): Promise<void> {
-  const isRefused = type === 'TargetAccessDenied' && code.startsWith('UNAUTHENTICATED');
+export async function noteDown(visit: VisitContext, classified: Classified): Promise<void> {
+  const { type, code } = classified;
+  const isRefused = isRefusal(classified);
   // One that did not answer within a sweep's short time is slow, not down: it goes on by itself.
   const isDown = type === 'TargetUnavailable' && code.startsWith('UNAVAILABLE');
   if ((!isDown && !isRefused) || visit.row.attempt > 0) return;

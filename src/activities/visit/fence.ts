@@ -20,7 +20,12 @@ export async function passFence(visit: VisitContext): Promise<void> {
   if (!isPassed) throw new TenureError('GenerationOutdated', 'newer-cut');
 }
 
-/** Whether a cut came since this visit was planned, and it is not itself a cut's. */
+/** Whether a cut had come when the visit was read, and it is not itself a cut's. */
+export function wasOutdated(visit: VisitContext): boolean {
+  return visit.isOverrun && !isCutting(visit);
+}
+
+/** Whether a cut has come by now. */
 export async function isOutdated(visit: VisitContext): Promise<boolean> {
   if (isCutting(visit)) return false;
   const generation = await visit.company.rows.generation(visit.row.identity_id);

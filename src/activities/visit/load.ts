@@ -6,10 +6,11 @@ import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { openConnector } from '../open-connector.js';
 import { VisitRecorder } from './record.js';
 import { VisitRows } from './rows.js';
 import { VisitWrites } from './writes.js';
-import type { AccountRow, ProcessRow, VisitRow } from './rows.js';
+import type { AccountRow, VisitProcess, VisitRow } from './rows.js';
 
 export type { AccountRow } from './rows.js';
 
@@ -29,11 +30,15 @@ export interface VisitContext {
   readonly deps: ActivityDeps;
   readonly company: Company;
   readonly row: VisitRow;
-  readonly process: ProcessRow;
+  readonly process: VisitProcess;
+  /** Whether a newer cut had come when the visit was read. */
+  readonly isOverrun: boolean;
   readonly planned: PlannedVisit;
   readonly policy: CompiledPolicy;
   readonly application: ApplicationPolicy;
   readonly connector: Connector;
+  /** Names the credential that the connector had when the visit was loaded. */
+  readonly credential: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How long one call at the target may take. */
@@ -43,7 +48,8 @@ export interface VisitContext {
 
 /**
  * Reads a visit with its plan's part, its policy and its connector. An application that the pinned policy does not have is taken from the newest version that
- * still had it: accounts there have to be cut all the same. A connector that cannot be opened raises TargetAccessDenied when it is used.
+ * still had it: accounts there have to be cut all the same. A connector that cannot be opened raises TargetAccessDenied when it is used, and TargetUnavailable
+ * where only its secrets cannot be read now.
  */
 export async function loadVisit(
   deps: ActivityDeps,
@@ -56,13 +62,13 @@ export async function loadVisit(
   const company = run.company ?? createCompany(deps);
   const row = await company.rows.visit(visitId);
   if (row === undefined) throw new Error('no such visit');
-  const process = await company.rows.process(row.process_id);
-  if (process === undefined) throw new Error('no such process');
+  const process = { ...row, generation: row.plannedGeneration };
   const pinned = await deps.policies.get(deps.db, process.policy_version);
   const isKnown = applicationOf(pinned, row.application) !== undefined;
   const policy = isKnown ? pinned : ((await deps.policies.lastWith(deps.db, row.application)) ?? pinned);
   const application = applicationOf(policy, row.application);
   if (application === undefined) throw new TenureError('NotFound', 'application-not-in-policy');
+  await deps.connectors.prepare(application.config, run.signal);
   const planned = await deps.keys.decryptFor(deps.db, row.identity_id, 'visit', row.body);
   if (planned === undefined) throw new TenureError('NotFound', 'identity-erased');
   return {
@@ -71,22 +77,16 @@ export async function loadVisit(
     company,
     row,
     process,
+    isOverrun: row.presentGeneration > row.plannedGeneration,
     planned: planned as unknown as PlannedVisit,
     policy,
     application,
     get connector() {
       return openConnector(deps, application, policy);
     },
+    credential: deps.connectors.credentialOf(application),
     timeoutMs: run.timeoutMs ?? application.sweepTimeoutMs,
   };
-}
-
-function openConnector(deps: ActivityDeps, application: ApplicationPolicy, policy: CompiledPolicy): Connector {
-  try {
-    return deps.connectors.connectorFor(application, policy);
-  } catch {
-    throw new TenureError('TargetAccessDenied', 'connector-not-usable');
-  }
 }
 
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */

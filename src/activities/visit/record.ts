@@ -1,12 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Insertable } from 'kysely';
-import { appendAudits } from '../../db/audit.js';
-import type { AuditEntry } from '../../db/audit.js';
-import type { Queryable } from '../../db/database.js';
+import type { Insertable, RawBuilder } from 'kysely';
+import { sealAudit } from '../../db/audit.js';
+import type { AuditEntry, SealedAudit } from '../../db/audit.js';
 import type { EvidenceTable } from '../../db/schema.js';
 import type { SettledOutcome } from '../../domain/process/outcome.js';
-import type { AccountId, Instant, VisitId } from '../../domain/process/ids.js';
+import type { AccountId, Instant } from '../../domain/process/ids.js';
 import type { ActivityDeps } from '../deps.js';
 import type { VisitContext } from './load.js';
 import type { Finding } from './verify.js';
@@ -23,7 +22,7 @@ interface Ending {
 }
 
 /**
- * Ends a visit: evidence rows, the visit's outcome and the audit record in one transaction. A repeat finds the visit settled and writes nothing. A write without
+ * Ends a visit: evidence rows, the visit's outcome and the audit record in one statement. A repeat finds the visit settled and writes nothing. A write without
  * an answer stays noted as in flight: a stopped visit knows no more of it than before, and the cut that stopped it has to find out.
  */
 export async function settle(
@@ -41,7 +40,7 @@ export async function settle(
 }
 
 /**
- * Writes the ends of visits, one transaction at a time: whoever ends while one is under way would only wait for the person's audit chain, and goes into the next
+ * Writes the ends of visits, one statement at a time: whoever ends while one is under way would only wait for the person's audit chain, and goes into the next
  * one with all the others. A transaction that fails fails for everybody in it; each visit is then repeated by itself.
  */
 export class VisitRecorder {
@@ -78,35 +77,30 @@ export class VisitRecorder {
   }
 }
 
-async function writeEndings(deps: ActivityDeps, endings: readonly Ending[]): Promise<void> {
-  await deps.db.transaction().execute(async (trx) => {
-    const written = await markSettled(trx, endings);
-    const fresh = endings.filter((ending) => written.has(ending.visit.row.visit_id));
-    await insertEvidence(trx, fresh);
-    for (const identityId of new Set(fresh.map((ending) => ending.visit.row.identity_id)))
-      await appendAudits(
-        trx,
-        deps.keys,
-        identityId,
-        fresh.filter((ending) => ending.visit.row.identity_id === identityId).map(auditEntry),
-      );
-  });
-}
-
-/** Gives the visits that were not settled before. */
-async function markSettled(trx: Queryable, endings: readonly Ending[]): Promise<ReadonlySet<VisitId>> {
+/** One statement: who was settled already adds neither evidence nor an audit record. */
+async function writeEndings({ db, keys }: ActivityDeps, endings: readonly Ending[]): Promise<void> {
   const column = <T>(of: (ending: Ending) => T): T[] => endings.map(of);
-  const { rows } = await sql<{ visit_id: VisitId }>`
-    update visit set status = 'settled', outcome = ended.outcome, code = ended.code, settled_at = ended.at,
-      account_id = coalesce(ended.account_id, visit.account_id)
-    from unnest(
-      ${column((one) => one.visit.row.visit_id)}::uuid[], ${column((one) => one.outcome)}::text[],
-      ${column((one) => one.findings.find((finding) => finding.verdict !== 'proven')?.code ?? null)}::text[],
-      ${column((one) => one.at)}::timestamptz[], ${column((one) => one.accountId ?? null)}::uuid[]
-    ) as ended (visit_id, outcome, code, at, account_id)
-    where visit.visit_id = ended.visit_id and visit.status <> 'settled'
-    returning visit.visit_id`.execute(trx);
-  return new Set(rows.map((row) => row.visit_id));
+  const records = await Promise.all(endings.map((ending) => sealAudit(db, keys, auditEntry(ending))));
+  const part = <T>(of: (record: SealedAudit) => T): T[] => records.map(of);
+  await sql`
+    with ended as (
+      select * from unnest(
+        ${column((one) => one.visit.row.visit_id)}::uuid[], ${column((one) => one.visit.row.identity_id)}::uuid[],
+        ${column((one) => one.outcome)}::text[],
+        ${column((one) => one.findings.find((finding) => finding.verdict !== 'proven')?.code ?? null)}::text[],
+        ${column((one) => one.at)}::timestamptz[], ${column((one) => one.accountId ?? null)}::uuid[],
+        ${part((one) => one.actor)}::text[], ${part((one) => one.action)}::text[], ${part((one) => one.head)}::text[],
+        ${part((one) => one.body)}::bytea[]
+      ) with ordinality as ended (visit_id, identity_id, outcome, code, at, account_id, actor, action, head, body, place)
+    ), settled as (
+      update visit set status = 'settled', outcome = ended.outcome, code = ended.code, settled_at = ended.at,
+        account_id = coalesce(ended.account_id, visit.account_id)
+      from ended where visit.visit_id = ended.visit_id and visit.status <> 'settled'
+      returning visit.visit_id
+    ), proof as (${insertingEvidence(endings, sql`where visit_id in (select visit_id from settled)`)})
+    select append_audit(identity_id, array_agg(at order by place), array_agg(actor order by place),
+      array_agg(action order by place), array_agg(head order by place), array_agg(body order by place))
+    from ended join settled using (visit_id) group by identity_id order by identity_id`.execute(db);
 }
 
 /** Stores what was seen of a visit that is not over, for the person who has to decide. */
@@ -115,18 +109,41 @@ export async function keepFindings(visit: VisitContext, findings: readonly Findi
   const sealed = await Promise.all(
     findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
   );
-  await insertEvidence(db, [{ visit, findings, sealed }]);
+  if (findings.length > 0) await insertingEvidence([{ visit, findings, sealed }], sql``).execute(db);
 }
 
-async function insertEvidence(
-  trx: Queryable,
+function insertingEvidence(
   seen: readonly Pick<Ending, 'visit' | 'findings' | 'sealed'>[],
-): Promise<void> {
+  condition: RawBuilder<unknown>,
+): RawBuilder<unknown> {
   const rows = seen.flatMap(({ visit, findings, sealed }) =>
     findings.map((finding, index) => evidenceRow(visit, finding, sealed[index] ?? Buffer.alloc(0))),
   );
-  if (rows.length > 0) await trx.insertInto('evidence').values(rows).execute();
+  const columns = Object.entries(evidenceColumns) as [keyof typeof evidenceColumns, string][];
+  const names = sql.join(columns.map(([name]) => sql.ref(name)));
+  const values = columns.map(([name, type]) => sql`${rows.map((row) => row[name])}::${sql.raw(type)}[]`);
+  return sql`insert into evidence (${names}) select ${names} from unnest(${sql.join(values)}) as seen (${names}) ${condition}`;
 }
+
+const evidenceColumns = {
+  evidence_id: 'uuid',
+  identity_id: 'uuid',
+  process_id: 'text',
+  visit_id: 'uuid',
+  application: 'text',
+  phase: 'text',
+  operation_key: 'text',
+  check_kind: 'text',
+  road: 'text',
+  verdict: 'text',
+  code: 'text',
+  seen: 'bytea',
+  seen_hash: 'text',
+  residual: 'text',
+  residual_until: 'timestamptz',
+  deadline_at: 'timestamptz',
+  at: 'timestamptz',
+} as const satisfies Record<keyof EvidenceTable, string>;
 
 function evidenceRow(visit: VisitContext, finding: Finding, sealed: Buffer): Insertable<EvidenceTable> {
   return {
@@ -150,8 +167,9 @@ function evidenceRow(visit: VisitContext, finding: Finding, sealed: Buffer): Ins
   };
 }
 
-function auditEntry({ visit, outcome, findings, at }: Ending): Omit<AuditEntry, 'identityId'> {
+function auditEntry({ visit, outcome, findings, at }: Ending): AuditEntry {
   return {
+    identityId: visit.row.identity_id,
     at,
     actor: `process:${visit.process.process_kind}`,
     action: 'visit.settled',

@@ -1,12 +1,16 @@
 import type { Selectable } from 'kysely';
 import type { Queryable } from '../../db/database.js';
 import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
-import type { ApplicationSlug, IdentityId, ProcessId, VisitId } from '../../domain/process/ids.js';
+import type { ApplicationSlug, IdentityId, VisitId } from '../../domain/process/ids.js';
 import { batched } from '../lib/batched.js';
 
 export type AccountRow = Selectable<AccountTable>;
 export type VisitRow = Selectable<VisitTable>;
-export type ProcessRow = Selectable<ProcessTable>;
+/** What a visit needs of its process; `generation` is the one that it was planned under. */
+export type VisitProcess = Pick<
+  Selectable<ProcessTable>,
+  'transition_id' | 'process_kind' | 'policy_version' | 'generation'
+>;
 
 /** Another visit to the same person's account in the same application. */
 export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'write_until' | 'process_id' | 'phase'>;
@@ -18,22 +22,18 @@ export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'writ
 export class VisitRows {
   constructor(readonly db: Queryable) {}
 
+  /** A visit, what it needs of its process, and the person's generation at this moment. */
   readonly visit = batched(async (ids: readonly VisitId[]) => {
     const rows = await this.db
       .selectFrom('visit')
-      .selectAll()
-      .where('visit_id', 'in', [...ids])
+      .innerJoin('process', 'process.process_id', 'visit.process_id')
+      .innerJoin('identity', 'identity.identity_id', 'visit.identity_id')
+      .selectAll('visit')
+      .select(['process.transition_id', 'process.process_kind', 'process.policy_version'])
+      .select(['process.generation as plannedGeneration', 'identity.generation as presentGeneration'])
+      .where('visit.visit_id', 'in', [...ids])
       .execute();
     return (id: VisitId) => rows.find((row) => row.visit_id === id);
-  });
-
-  readonly process = batched(async (ids: readonly ProcessId[]) => {
-    const rows = await this.db
-      .selectFrom('process')
-      .selectAll()
-      .where('process_id', 'in', [...new Set(ids)])
-      .execute();
-    return (id: ProcessId) => rows.find((row) => row.process_id === id);
   });
 
   readonly generation = batched(async (ids: readonly IdentityId[]) => {
@@ -84,19 +84,15 @@ export class VisitRows {
     return (slug: ApplicationSlug) => rows.find((row) => row.application === slug);
   });
 
-  /** Notes that the visit is being worked on. */
+  /** Notes that the visit is being worked on; gives the operations that a finished step row already answers for. */
   readonly begin = batched(async (ids: readonly VisitId[]) => {
-    await this.db
-      .updateTable('visit')
-      .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
-      .where('visit_id', 'in', [...ids])
-      .execute();
-    return () => undefined;
-  });
-
-  /** Operations that a finished step row already answers for. */
-  readonly finishedSteps = batched(async (ids: readonly VisitId[]) => {
     const rows = await this.db
+      .with('begun', (cte) =>
+        cte
+          .updateTable('visit')
+          .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
+          .where('visit_id', 'in', [...ids]),
+      )
       .selectFrom('visit_step')
       .select(['visit_id', 'operation_key'])
       .where('visit_id', 'in', [...ids])

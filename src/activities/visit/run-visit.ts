@@ -6,10 +6,11 @@ import type { ActivityDeps } from '../deps.js';
 import { classify } from '../lib/boundary.js';
 import type { Classified } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
+import { afterRefusal } from '../open-connector.js';
 import { admit, noteDown, noteUp } from './admission.js';
 import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
-import { isOutdated, operationContext } from './fence.js';
+import { isOutdated, operationContext, wasOutdated } from './fence.js';
 import { loadAccount, loadVisit } from './load.js';
 import type { AccountRow, Company, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
@@ -51,12 +52,11 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
         : { ...id, kind: 'settled', outcome: early };
     const admission = reachesTarget(visit) ? await admit(visit, run.after) : 'clear';
     if (typeof admission === 'object') return { ...id, ...admission };
-    await visit.company.rows.begin(visit.row.visit_id);
-    const rest = await work(visit);
+    const rest = await work(visit, await visit.company.rows.begin(visit.row.visit_id));
     if (admission === 'troubled') await noteUp(visit);
     return { ...id, ...rest };
   } catch (error) {
-    const classified = classify(error);
+    const classified = await afterRefusal(deps, visit, classify(error));
     await noteDown(visit, classified);
     return { ...id, ...(await troubled(visit, classified, error)) };
   }
@@ -70,7 +70,7 @@ function reachesTarget(visit: VisitContext): boolean {
 
 /** A newer plan for the same account, a newer cut, or another visit's write in flight. */
 async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'busy' | undefined> {
-  if (await isOutdated(visit)) {
+  if (wasOutdated(visit)) {
     await settle(visit, 'stopped', []);
     return 'stopped';
   }
@@ -87,10 +87,9 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
   return others.some((other) => other.write_in_flight && (other.write_until ?? now) > now) ? 'busy' : undefined;
 }
 
-async function work(visit: VisitContext): Promise<Rest> {
+async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Rest> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
-  const done = await visit.company.rows.finishedSteps(visit.row.visit_id);
   const linked = await loadAccount(visit);
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);

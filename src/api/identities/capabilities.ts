@@ -1,5 +1,5 @@
 import type { ConnectorRegistry } from '../../connectors/registry.js';
-import { Secret } from '../../connectors/secret.js';
+import { SECRET_STAND_IN } from '../../connectors/secret.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
 import type { OperationKind } from '../../domain/process/kinds.js';
 import { operationKinds } from '../../planning/capabilities.js';
@@ -20,8 +20,7 @@ export async function capabilitiesOf(registry: ConnectorRegistry, policy: Compil
 
 async function kindsOf(registry: ConnectorRegistry, application: ApplicationPolicy): Promise<readonly OperationKind[]> {
   if (application.mode === 'manual') return [];
-  // Addresses may be references, too: what stands in for a secret has the form of one.
-  const deps = { secrets: () => new Secret('https://never-used.invalid'), logger: SILENT };
+  const deps = { secrets: () => SECRET_STAND_IN, logger: SILENT };
   const connector = registry.create(application.connector, application.slug, application.config, deps);
   try {
     return operationKinds(connector.capabilities());

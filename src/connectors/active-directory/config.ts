@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { isSecretReference } from '../secret.js';
+import { secretReference as reference } from '../shared/secret-reference.js';
 import { accountFields, directoryFields, directoryProblems, groupFields } from '../shared/ldap/config.js';
-
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
 
 export const activeDirectoryConfigSchema = z
   .strictObject({

@@ -1,7 +1,5 @@
-import { z } from 'zod';
-import type { Capabilities, ConnectorDescriptor } from '../connector.js';
+import type { Capabilities } from '../connector.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
 import { LdapDirectory } from '../shared/ldap/client.js';
 import { mappedAttributes } from '../shared/ldap/config.js';
 import { createDirectoryConnector, directoryCapabilities } from '../shared/ldap/connector.js';
@@ -10,21 +8,19 @@ import { connectionSettings } from '../shared/ldap/settings.js';
 import type { ActiveDirectoryConfig } from './config.js';
 import { activeDirectoryConfigSchema } from './config.js';
 import { activeDirectoryDialect } from './dialect.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
-export const activeDirectoryDescriptor: ConnectorDescriptor = {
-  kind: 'active-directory',
-  version: '1',
-  title: 'Active Directory',
-  configSchema: z.toJSONSchema(activeDirectoryConfigSchema, { io: 'input' }),
-};
+export const activeDirectoryDescriptor = describeKind(
+  'active-directory',
+  'Active Directory',
+  activeDirectoryConfigSchema,
+);
 
 /** The connector for Active Directory domains; see docs/connectors.md. */
-export const activeDirectoryFactory: ConnectorFactory = {
-  kind: 'active-directory',
-  descriptor: activeDirectoryDescriptor,
-  configSchema: activeDirectoryConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(activeDirectoryConfigSchema, application, rawConfig);
+export const activeDirectoryFactory: ConnectorFactory = factoryOf(
+  activeDirectoryDescriptor,
+  activeDirectoryConfigSchema,
+  (application, config, deps) => {
     const settings = connectionSettings(config, deps.secrets, {
       bind: { name: config.bind.name, password: deps.secrets(config.bind.password) },
       // A search at the root of a domain always names the domain's other partitions (DNS, configuration).
@@ -39,7 +35,7 @@ export const activeDirectoryFactory: ConnectorFactory = {
     };
     return createDirectoryConnector(activeDirectoryDescriptor, context, () => []);
   },
-};
+);
 
 /** What a configuration makes possible: data only, no request. */
 export function activeDirectoryCapabilities(config: ActiveDirectoryConfig): Capabilities {

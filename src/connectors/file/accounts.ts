@@ -28,18 +28,12 @@ import {
   requireComplete,
   statusCell,
 } from './records.js';
+import { requireAccount } from '../shared/object-class.js';
 
 export interface FileContext {
   readonly application: string;
   readonly config: FileConfig;
   readonly book: Book;
-}
-
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
 }
 
 function observeAll(files: FileContext, table: Table, operation: string): readonly ObservedAccount[] {

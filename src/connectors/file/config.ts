@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { isSecretReference } from '../secret.js';
+import { secretReference as reference } from '../shared/secret-reference.js';
 
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
 const column = z.string().min(1);
 /** A name inside the configured folder; nothing can point out of it. */
 const name = z.string().regex(/^(?!\.)[\w. -]+(\/(?!\.)[\w. -]+)*$/, 'must be a plain relative name inside the folder');

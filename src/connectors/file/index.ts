@@ -1,8 +1,6 @@
-import { z } from 'zod';
 import type {
   Capabilities,
   Connector,
-  ConnectorDescriptor,
   ConnectorOperation,
   ExpectedState,
   Finding,
@@ -13,7 +11,6 @@ import type {
 } from '../connector.js';
 import { isConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
 import type { SecretResolver } from '../secret.js';
 import { compareState } from '../shared/compare.js';
 import type { FileContext } from './accounts.js';
@@ -26,7 +23,6 @@ import {
   getAccount,
   listAccounts,
   listMembers,
-  requireAccount,
   setEnabled,
   updateAccount,
 } from './accounts.js';
@@ -39,24 +35,19 @@ import { WriteLock } from './lock.js';
 import { sftpStore } from './sftp-store.js';
 import { snapshotBook } from './snapshot.js';
 import type { FileStore } from './store.js';
+import { requireAccount } from '../shared/object-class.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
-export const fileDescriptor: ConnectorDescriptor = {
-  kind: 'file',
-  version: '1',
-  title: 'CSV files, local or by SFTP',
-  configSchema: z.toJSONSchema(fileConfigSchema, { io: 'input' }),
-};
+export const fileDescriptor = describeKind('file', 'CSV files, local or by SFTP', fileConfigSchema);
 
 /** The connector for applications that are fed by files; see docs/connectors/file.md. */
-export const fileFactory: ConnectorFactory = {
-  kind: 'file',
-  descriptor: fileDescriptor,
-  configSchema: fileConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(fileConfigSchema, application, rawConfig);
+export const fileFactory: ConnectorFactory = factoryOf(
+  fileDescriptor,
+  fileConfigSchema,
+  (application, config, deps) => {
     return createFileConnector(application, config, storeOf(config, deps.secrets));
   },
-};
+);
 
 function storeOf({ place, requestTimeoutMs }: FileConfig, secrets: SecretResolver): FileStore {
   if (place.kind === 'local') {

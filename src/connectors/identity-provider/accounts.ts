@@ -11,9 +11,10 @@ import { ConnectorError, isConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { Json, JsonObject } from '../shared/http/json.js';
 import type { RealmContext } from './client.js';
-import { admin, asList, readUser, refOf, requireAccount, requireUser, textOf, userPath } from './client.js';
+import { admin, asList, readUser, refOf, requireUser, textOf, userPath } from './client.js';
 import { entitlementsOf } from './entitlements.js';
 import { attributesOf, changesOf, mappingOf, observe } from './users.js';
+import { requireAccount } from '../shared/object-class.js';
 
 export async function getAccount(
   realm: RealmContext,

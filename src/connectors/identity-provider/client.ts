@@ -6,6 +6,7 @@ import type { HttpAnswer, HttpCall, HttpTls, Send } from '../shared/http/client.
 import { asObject } from '../shared/http/json.js';
 import type { Json, JsonObject } from '../shared/http/json.js';
 import type { IdentityProviderConfig } from './config.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** One realm of one Keycloak, as one application of Tenure sees it. */
 export interface RealmContext {
@@ -125,12 +126,6 @@ export function textOf(value: Json | undefined): string {
 
 export function refOf(realm: RealmContext, nativeId: string): AccountRef {
   return { application: realm.application, objectClass: 'account', nativeId };
-}
-
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
 }
 
 export function userPath(nativeId: string, rest = ''): string {

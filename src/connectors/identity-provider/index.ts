@@ -1,11 +1,7 @@
-import { z } from 'zod';
-import type { Capabilities, Connector, ConnectorDescriptor, ConnectorOperation } from '../connector.js';
+import type { Capabilities, Connector, ConnectorOperation } from '../connector.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { Secret, isSecretReference } from '../secret.js';
 import { compareState } from '../shared/compare.js';
-import { resolveTls } from '../shared/http/config.js';
-import { baseUrlOf } from '../shared/http/guard.js';
+import { resolveBaseUrl, resolveTls } from '../shared/http/config.js';
 import { createAccount, deleteAccount, findAccounts, getAccount, keyName, updateAccount } from './accounts.js';
 import type { RealmContext } from './client.js';
 import { createRealmHttp, readUser } from './client.js';
@@ -20,23 +16,21 @@ import { probeSignIn } from './sign-in.js';
 import { archiveAccount, disableAccount, enableAccount, sealAccount, setPassword } from './state.js';
 import { observe } from './users.js';
 import { health, schemaOf, validate } from './validate.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { resetBy } from '../shared/reset.js';
 
-export const identityProviderDescriptor: ConnectorDescriptor = {
-  kind: 'identity-provider',
-  version: '1',
-  title: 'Keycloak (admin API)',
-  configSchema: z.toJSONSchema(identityProviderConfigSchema, { io: 'input' }),
-};
+export const identityProviderDescriptor = describeKind(
+  'identity-provider',
+  'Keycloak (admin API)',
+  identityProviderConfigSchema,
+);
 
 /** The connector for a realm of Keycloak; see docs/connectors/identity-provider.md for its configuration. */
-export const identityProviderFactory: ConnectorFactory = {
-  kind: 'identity-provider',
-  descriptor: identityProviderDescriptor,
-  configSchema: identityProviderConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(identityProviderConfigSchema, application, rawConfig);
-    const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
-    const baseUrl = baseUrlOf(application, base);
+export const identityProviderFactory: ConnectorFactory = factoryOf(
+  identityProviderDescriptor,
+  identityProviderConfigSchema,
+  (application, config, deps) => {
+    const baseUrl = resolveBaseUrl(application, config.baseUrl, deps.secrets);
     const secret = deps.secrets(config.client.secret);
     const http = createRealmHttp(config, baseUrl, secret, resolveTls(config.tls, deps.secrets));
     const { signIn } = config;
@@ -46,7 +40,7 @@ export const identityProviderFactory: ConnectorFactory = {
     };
     return createConnector({ application, config, baseUrl, http }, probe);
   },
-};
+);
 
 function hasEntitlements({ entitlements }: IdentityProviderConfig): boolean {
   return entitlements.groups || entitlements.realmRoles || entitlements.clientRoles.length > 0;
@@ -122,12 +116,7 @@ function secretOperations(realm: RealmContext): Partial<Connector> {
   return {
     seal: (ref, secret, ctx) => sealAccount(realm, ref, secret, ctx),
     setSecret: (ref, secret, ctx) => setPassword(realm, ref, secret, 'setSecret', ctx),
-    resetCredentials: async (ref, sink, ctx) => {
-      const secret = Secret.random();
-      const result = await setPassword(realm, ref, secret, 'resetCredentials', ctx);
-      const { reference } = await sink.put(secret);
-      return { ...result, secretReference: reference };
-    },
+    resetCredentials: resetBy((ref, secret, ctx) => setPassword(realm, ref, secret, 'resetCredentials', ctx)),
   };
 }
 

@@ -1,9 +1,10 @@
 import type { ListQuery, ObservedAccount, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import type { RealmContext } from './client.js';
-import { admin, asList, requireAccount, textOf } from './client.js';
+import { admin, asList, textOf } from './client.js';
 import { entitlementsOf } from './entitlements.js';
 import { observe } from './users.js';
+import { requireAccount } from '../shared/object-class.js';
 
 interface Position {
   /** Of the last user of the page before. */

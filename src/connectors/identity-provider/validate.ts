@@ -1,19 +1,14 @@
 import type { Finding, Health, OperationContext, TargetSchema } from '../connector.js';
-import { isConnectorError } from '../errors.js';
 import { asObject } from '../shared/http/json.js';
 import { keyName } from './accounts.js';
 import type { RealmContext } from './client.js';
 import { admin, asList, textOf } from './client.js';
+import { measureHealth } from '../shared/health.js';
 
-export async function health(realm: RealmContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await admin(realm, { operation: 'health', path: '/users', query: { max: '1', briefRepresentation: 'true' } }, ctx);
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+export function health(realm: RealmContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(() =>
+    admin(realm, { operation: 'health', path: '/users', query: { max: '1', briefRepresentation: 'true' } }, ctx),
+  );
 }
 
 /** What would go wrong later, by reading only: attributes that the realm drops, rights that are missing. */

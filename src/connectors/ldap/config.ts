@@ -1,10 +1,8 @@
 import { z } from 'zod';
-import { isSecretReference } from '../secret.js';
+import { secretReference as reference } from '../shared/secret-reference.js';
 import { accountFields, directoryFields, directoryProblems, dn, groupFields } from '../shared/ldap/config.js';
 
 const name = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'must be an LDAP name');
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
-
 export const ldapConfigSchema = z
   .strictObject({
     ...directoryFields,

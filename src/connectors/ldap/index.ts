@@ -1,7 +1,5 @@
-import { z } from 'zod';
-import type { Capabilities, ConnectorDescriptor, Finding } from '../connector.js';
+import type { Capabilities, Finding } from '../connector.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
 import { LdapDirectory } from '../shared/ldap/client.js';
 import { mappedAttributes } from '../shared/ldap/config.js';
 import { createDirectoryConnector, directoryCapabilities } from '../shared/ldap/connector.js';
@@ -10,21 +8,15 @@ import { connectionSettings } from '../shared/ldap/settings.js';
 import type { LdapConfig } from './config.js';
 import { ldapConfigSchema } from './config.js';
 import { ldapDialect } from './dialect.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
-export const ldapDescriptor: ConnectorDescriptor = {
-  kind: 'ldap',
-  version: '1',
-  title: 'LDAP directory',
-  configSchema: z.toJSONSchema(ldapConfigSchema, { io: 'input' }),
-};
+export const ldapDescriptor = describeKind('ldap', 'LDAP directory', ldapConfigSchema);
 
 /** The connector for LDAP v3 directories; see docs/connectors.md. */
-export const ldapFactory: ConnectorFactory = {
-  kind: 'ldap',
-  descriptor: ldapDescriptor,
-  configSchema: ldapConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(ldapConfigSchema, application, rawConfig);
+export const ldapFactory: ConnectorFactory = factoryOf(
+  ldapDescriptor,
+  ldapConfigSchema,
+  (application, config, deps) => {
     const { bind } = config;
     const settings = connectionSettings(config, deps.secrets, {
       bind: bind.method === 'simple' ? { name: bind.dn, password: deps.secrets(bind.password) } : undefined,
@@ -39,7 +31,7 @@ export const ldapFactory: ConnectorFactory = {
     };
     return createDirectoryConnector(ldapDescriptor, context, (controls) => findings(config, controls));
   },
-};
+);
 
 /** What a configuration makes possible: data only, no request. */
 export function ldapCapabilities(config: LdapConfig): Capabilities {

@@ -4,6 +4,7 @@ import type { MailConfig } from './config.js';
 import type { Doveadm } from './doveadm.js';
 import type { LineServer } from './lines.js';
 import type { SieveServer } from './managesieve.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Everything the operations of one application share. */
 export interface MailContext {
@@ -13,10 +14,6 @@ export interface MailContext {
   readonly sieve: SieveServer | undefined;
   readonly imap: LineServer | undefined;
   readonly smtp: (LineServer & { readonly sender: string }) | undefined;
-}
-
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
 }
 
 /** Raises NOT_FOUND when Dovecot's user databases do not know the mailbox. */

@@ -1,19 +1,6 @@
-import { z } from 'zod';
-import type {
-  Capabilities,
-  Connector,
-  ConnectorDescriptor,
-  ConnectorOperation,
-  Finding,
-  Health,
-  OperationContext,
-} from '../connector.js';
-import { isConnectorError } from '../errors.js';
+import type { Capabilities, Connector, ConnectorOperation, Finding, Health, OperationContext } from '../connector.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { isSecretReference } from '../secret.js';
-import { resolveTls } from '../shared/http/config.js';
-import { baseUrlOf } from '../shared/http/guard.js';
+import { resolveBaseUrl, resolveTls } from '../shared/http/config.js';
 import type { MailConfig } from './config.js';
 import { mailConfigSchema } from './config.js';
 import type { MailContext } from './context.js';
@@ -30,23 +17,18 @@ import {
   verifyMailbox,
 } from './mailboxes.js';
 import { probeSignIn } from './sign-in.js';
+import { measureHealth } from '../shared/health.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
-export const mailDescriptor: ConnectorDescriptor = {
-  kind: 'mail',
-  version: '1',
-  title: 'Mailboxes (Dovecot: doveadm, ManageSieve, IMAP)',
-  configSchema: z.toJSONSchema(mailConfigSchema, { io: 'input' }),
-};
+export const mailDescriptor = describeKind('mail', 'Mailboxes (Dovecot: doveadm, ManageSieve, IMAP)', mailConfigSchema);
 
 /** The connector for mailboxes; whose they are is the directory's, so it neither makes nor deletes any. See docs/connectors/mail.md. */
-export const mailFactory: ConnectorFactory = {
-  kind: 'mail',
-  descriptor: mailDescriptor,
-  configSchema: mailConfigSchema,
-  create: (application, rawConfig, { secrets }) => {
-    const config = parseConfig(mailConfigSchema, application, rawConfig);
+export const mailFactory: ConnectorFactory = factoryOf(
+  mailDescriptor,
+  mailConfigSchema,
+  (application, config, { secrets }) => {
     const { url, key, tls } = config.doveadm;
-    const base = baseUrlOf(application, isSecretReference(url) ? secrets(url).reveal() : url);
+    const base = resolveBaseUrl(application, url, secrets);
     const withCa = <T extends { readonly ca?: string | undefined }>(server: T) => ({
       ...server,
       ca: server.ca === undefined ? undefined : secrets(server.ca).reveal(),
@@ -63,7 +45,7 @@ export const mailFactory: ConnectorFactory = {
       smtp: config.proof === undefined ? undefined : withCa(config.proof),
     });
   },
-};
+);
 
 /** What a configuration makes possible: data only, no request. */
 export function mailCapabilities(config: MailConfig): Capabilities {
@@ -132,16 +114,11 @@ function createMailConnector(mail: MailContext): Connector {
   };
 }
 
-async function health(mail: MailContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
+function health(mail: MailContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(async () => {
     // Nobody has this address: the answer comes without a walk through all users.
     await mail.doveadm.hasUser('tenure-health@invalid', 'health', ctx);
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+  });
 }
 
 async function validate(mail: MailContext, ctx: OperationContext): Promise<readonly Finding[]> {

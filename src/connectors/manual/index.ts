@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import type { Capabilities, Connector, ConnectorDescriptor, Instructions, ManualOperation } from '../connector.js';
+import type { Capabilities, Connector, Instructions, ManualOperation } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
 import { parseConfig } from '../registry.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
 const template = z.string().min(1);
 
@@ -63,12 +64,7 @@ export function renderInstructions(
   return { system: config.system, text, proof: config.proof, missing };
 }
 
-export const manualDescriptor: ConnectorDescriptor = {
-  kind: 'manual',
-  version: '1',
-  title: 'Manual fulfilment by a person',
-  configSchema: z.toJSONSchema(manualConfigSchema, { io: 'input' }),
-};
+export const manualDescriptor = describeKind('manual', 'Manual fulfilment by a person', manualConfigSchema);
 
 /** It declares no operation at all, so the planner makes every one an operator task. */
 export function manualCapabilities(): Capabilities {
@@ -85,18 +81,16 @@ export function manualCapabilities(): Capabilities {
 }
 
 /** The connector of applications that nothing can reach: every operation is a person's. */
-export const manualFactory: ConnectorFactory = {
-  kind: 'manual',
-  descriptor: manualDescriptor,
-  configSchema: manualConfigSchema,
-  create: (application, rawConfig) => {
-    parseConfig(manualConfigSchema, application, rawConfig);
+export const manualFactory: ConnectorFactory = factoryOf(
+  manualDescriptor,
+  manualConfigSchema,
+  (application, config) => {
     return {
       ...manualConnector,
-      instructions: (operation, values) => renderInstructions(application, rawConfig, operation, values),
+      instructions: (operation, values) => renderInstructions(application, config, operation, values),
     };
   },
-};
+);
 
 function unsupported(operation: string): Promise<never> {
   return Promise.reject(new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false }));

@@ -11,7 +11,7 @@ import { ConnectorError } from '../errors.js';
 import { sameValue } from '../shared/compare.js';
 import type { Step } from './config-parts.js';
 import type { RestContext, Run } from './context.js';
-import { requireAccount, runOf } from './context.js';
+import { runOf } from './context.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { entitlementsOf } from './groups.js';
 import { accountVariables, idOf, observe } from './observe.js';
@@ -22,6 +22,7 @@ import { places } from './places.js';
 import { render } from './render.js';
 import { runSteps } from './steps.js';
 import { answerVariables, holds, readAnswer } from './values.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Reads one account; undefined when the target says there is none. An answer about another account is UNAVAILABLE. */
 export async function readAccount(rest: RestContext, ref: AccountRef, run: Run): Promise<SeenAccount | undefined> {

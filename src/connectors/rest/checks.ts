@@ -1,11 +1,11 @@
 import type { ExpectedState, Finding, Health, OperationContext, TargetSchema, Verification } from '../connector.js';
-import { isConnectorError } from '../errors.js';
 import { compareState } from '../shared/compare.js';
 import { listSource, readAccount } from './accounts.js';
 import type { RestContext } from './context.js';
 import { runOf } from './context.js';
 import { entitlementsOf } from './groups.js';
 import { readPage, start } from './pages.js';
+import { measureHealth } from '../shared/health.js';
 
 /** Reads on a connection of its own, and entitlements from the target's own list of them. */
 export async function verify(rest: RestContext, expected: ExpectedState, ctx: OperationContext): Promise<Verification> {
@@ -21,15 +21,8 @@ export async function verify(rest: RestContext, expected: ExpectedState, ctx: Op
 }
 
 /** Reads one account of the list. Never throws. */
-export async function health(rest: RestContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await readPage(rest, listSource(rest), start, 1, runOf(rest, 'health', ctx));
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+export function health(rest: RestContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(() => readPage(rest, listSource(rest), start, 1, runOf(rest, 'health', ctx)));
 }
 
 /** Reads a page of accounts and says what the configuration cannot do. Read-only. */

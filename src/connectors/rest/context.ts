@@ -1,5 +1,4 @@
 import type { AccountRef, OperationContext } from '../connector.js';
-import { ConnectorError } from '../errors.js';
 import type { RestConfig } from './config.js';
 import type { RestSend, Transport } from './transport.js';
 
@@ -23,11 +22,6 @@ export interface Run {
 
 export function runOf(rest: RestContext, operation: string, ctx: OperationContext): Run {
   return { operation, ctx, send: rest.transport.send };
-}
-
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
 }
 
 export function refOf(rest: RestContext, nativeId: string): AccountRef {

@@ -3,7 +3,7 @@ import { ConnectorError } from '../errors.js';
 import { readAccount } from './accounts.js';
 import type { RestConfig } from './config.js';
 import type { RestContext, Run } from './context.js';
-import { refOf, requireAccount, runOf } from './context.js';
+import { refOf, runOf } from './context.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { allItems, itemText, requireText } from './items.js';
 import { accountVariables } from './observe.js';
@@ -11,6 +11,7 @@ import { readPage, start } from './pages.js';
 import { places } from './places.js';
 import { runSteps } from './steps.js';
 import type { Variables } from './values.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type GroupsConfig = NonNullable<RestConfig['groups']>;
 

@@ -1,11 +1,7 @@
-import { z } from 'zod';
-import type { Connector, ConnectorDescriptor } from '../connector.js';
+import type { Connector } from '../connector.js';
 import type { ConnectorDeps, ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { isSecretReference, Secret } from '../secret.js';
 import { HttpClient } from '../shared/http/client.js';
-import { resolveTls } from '../shared/http/config.js';
-import { baseUrlOf } from '../shared/http/guard.js';
+import { resolveBaseUrl, resolveTls } from '../shared/http/config.js';
 import { changeState, deleteAccount, findAccounts, getAccount, listAccounts } from './accounts.js';
 import { createAuthorizer } from './auth/index.js';
 import { restCapabilities } from './capabilities.js';
@@ -20,29 +16,19 @@ import { listCredentials, listSessions, revokeCredentials, revokeSessions, setSe
 import { probeSignIn } from './sign-in.js';
 import { createTransport } from './transport.js';
 import { createAccount, updateAccount } from './write-account.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { resetBy } from '../shared/reset.js';
 
-export const restDescriptor: ConnectorDescriptor = {
-  kind: 'rest',
-  version: '1',
-  title: 'REST API, described by configuration',
-  configSchema: z.toJSONSchema(restConfigSchema, { io: 'input' }),
-};
+export const restDescriptor = describeKind('rest', 'REST API, described by configuration', restConfigSchema);
 
 /** The connector for applications with a JSON API of their own: a new one is a YAML file (docs/connectors/rest.md). */
-export const restFactory: ConnectorFactory = {
-  kind: 'rest',
-  descriptor: restDescriptor,
-  configSchema: restConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig<RestConfig>(restConfigSchema, application, rawConfig);
-    return createRestConnector(contextOf(application, config, deps));
-  },
-};
+export const restFactory: ConnectorFactory = factoryOf(restDescriptor, restConfigSchema, (application, config, deps) =>
+  createRestConnector(contextOf(application, config, deps)),
+);
 
 function contextOf(application: string, config: RestConfig, deps: ConnectorDeps): RestContext {
   const { secrets } = deps;
-  const urlOf = (text: string): string =>
-    baseUrlOf(application, isSecretReference(text) ? secrets(text).reveal() : text);
+  const urlOf = (text: string): string => resolveBaseUrl(application, text, secrets);
   const baseUrl = urlOf(config.baseUrl);
   const tls = resolveTls(config.tls, secrets);
   const timeoutMs = config.requestTimeoutMs;
@@ -148,12 +134,9 @@ function secretOperations(rest: RestContext): Partial<Connector> {
   }
   if (steps === undefined) return operations;
   operations.setSecret = (ref, secret, ctx) => setSecret(rest, steps, ref, secret, runOf(rest, 'setSecret', ctx));
-  operations.resetCredentials = async (ref, sink, ctx) => {
-    const secret = Secret.random();
-    const result = await setSecret(rest, steps, ref, secret, runOf(rest, 'resetCredentials', ctx));
-    const { reference } = await sink.put(secret);
-    return { ...result, secretReference: reference };
-  };
+  operations.resetCredentials = resetBy((ref, secret, ctx) =>
+    setSecret(rest, steps, ref, secret, runOf(rest, 'resetCredentials', ctx)),
+  );
   if (seal === undefined && disable !== undefined) {
     // Closed first: the moment in between belongs to nobody.
     operations.seal = async (ref, secret, ctx) => {

@@ -15,12 +15,13 @@ import { requireSeen, searchAccounts } from './accounts.js';
 import type { RestConfig } from './config.js';
 import type { Step } from './config-parts.js';
 import type { RestContext, Run } from './context.js';
-import { refOf, requireAccount, runOf } from './context.js';
+import { refOf, runOf } from './context.js';
 import { accountVariables } from './observe.js';
 import { places } from './places.js';
 import { runSteps } from './steps.js';
 import { answerVariables, asText, readAnswer } from './values.js';
 import type { Variables } from './values.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type CreateConfig = NonNullable<RestConfig['operations']['create']>;
 

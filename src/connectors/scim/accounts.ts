@@ -10,13 +10,14 @@ import { ConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { JsonObject } from '../shared/http/json.js';
 import type { Current, ScimContext } from './client.js';
-import { readUser, requireAccount, search } from './client.js';
+import { readUser, search } from './client.js';
 import { entitlementsOf } from './memberships.js';
 import { observe } from './observe.js';
 import type { AttributePath } from './paths.js';
 import { asText, filterOf, flatten, parsePath, writePath } from './paths.js';
 import { activeFor, activeOf } from './quirks.js';
 import { writeUser } from './write-user.js';
+import { requireAccount } from '../shared/object-class.js';
 
 export async function getAccount(
   scim: ScimContext,

@@ -1,5 +1,4 @@
 import type { AccountRef, OperationContext } from '../connector.js';
-import { ConnectorError } from '../errors.js';
 import type { HttpAnswer, HttpCall, HttpClient, Send } from '../shared/http/client.js';
 import { asObject } from '../shared/http/json.js';
 import type { JsonObject } from '../shared/http/json.js';
@@ -128,13 +127,6 @@ export async function search(
   const url = `${scim.baseUrl}/${endpoint}?${query.toString().replaceAll('+', '%20')}`;
   const call: HttpCall = { operation: options.operation, method: 'GET', url, write: false };
   return listOf(call, await send(call, ctx));
-}
-
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
 }
 
 export function refOf(scim: ScimContext, nativeId: string): AccountRef {

@@ -5,9 +5,10 @@ import type { HttpCall } from '../shared/http/client.js';
 import type { JsonObject } from '../shared/http/json.js';
 import { writtenResource } from './answers.js';
 import type { ScimContext } from './client.js';
-import { refOf, requireAccount, search } from './client.js';
+import { refOf, search } from './client.js';
 import { asText, filterOf, flatten, parsePath, userUrn, writePath } from './paths.js';
 import { activeFor } from './quirks.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * Creates a user. Its adoption key (`externalId`, or what `adoptBy` names; from policy, else the idempotency key) finds it again: a user that already

@@ -4,10 +4,11 @@ import { asObject } from '../shared/http/json.js';
 import type { BulkStep } from './bulk.js';
 import { sendSteps } from './bulk.js';
 import type { ScimContext } from './client.js';
-import { readUser, requireAccount } from './client.js';
+import { readUser } from './client.js';
 import { groupWriteOf, memberStep, readGroup } from './groups.js';
 import { groupsHolding } from './memberships.js';
 import { asText } from './paths.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * Deletes the account. With `delete: with-memberships` it is taken out of its groups first, all in one Bulk where the server has that: groups of an

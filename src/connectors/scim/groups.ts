@@ -6,12 +6,13 @@ import type { JsonObject } from '../shared/http/json.js';
 import { resourceRead, writtenResource } from './answers.js';
 import type { BulkStep } from './bulk.js';
 import type { Current, ScimContext } from './client.js';
-import { currentOf, ifMatch, readUser, refOf, requireAccount, search } from './client.js';
+import { currentOf, ifMatch, readUser, refOf, search } from './client.js';
 import { isMember } from './memberships.js';
 import { decodeCursor, encodeCursor } from './paging.js';
 import { patchBody } from './patch.js';
 import { asArray, asText, groupUrn } from './paths.js';
 import type { QuirkFlags } from './quirks.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** A group by display name, or by id when no group has that name. Missing = INVALID (NOT_FOUND is for accounts). */
 async function requireGroup(

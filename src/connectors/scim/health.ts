@@ -6,20 +6,16 @@ import type { ScimContext } from './client.js';
 import { search } from './client.js';
 import { keyAttribute } from './create.js';
 import { filterOf } from './paths.js';
+import { measureHealth } from '../shared/health.js';
 
 /** One small read of users; never throws. */
-export async function health(scim: ScimContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
+export function health(scim: ScimContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(async () => {
     // Users, not ServiceProviderConfig: many servers show the latter to anybody.
     const url = `${scim.baseUrl}/Users?startIndex=1&count=1&attributes=id`;
     const call = { operation: 'health', method: 'GET', url, write: false } as const;
     listOf(call, await scim.http.send(call, ctx));
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+  });
 }
 
 /** What the configuration takes for granted and this server does not keep; reads only. */

@@ -1,29 +1,24 @@
-import { z } from 'zod';
 import type {
   AccountRef,
   Capabilities,
   Connector,
-  ConnectorDescriptor,
   ConnectorOperation,
   OperationContext,
   TargetSchema,
 } from '../connector.js';
 import { ConnectorConfigError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { Secret, isSecretReference } from '../secret.js';
 import { compareState } from '../shared/compare.js';
 import { findAccounts, getAccount, setActive, setPassword, updateAccount } from './accounts.js';
 import type { ScimContext } from './client.js';
-import { createFeatures, readUser, requireAccount } from './client.js';
+import { createFeatures, readUser } from './client.js';
 import type { ScimConfig } from './config.js';
 import { scimConfigSchema } from './config.js';
 import { createAccount, keyAttribute } from './create.js';
 import { deleteAccount } from './delete.js';
 import { addMember, listMembers, removeMember } from './groups.js';
 import { createScimHttp } from './http.js';
-import { resolveTls } from '../shared/http/config.js';
-import { baseUrlOf } from '../shared/http/guard.js';
+import { resolveBaseUrl, resolveTls } from '../shared/http/config.js';
 import { listAccounts } from './list.js';
 import { entitlementsOf } from './memberships.js';
 import { observe } from './observe.js';
@@ -31,37 +26,32 @@ import { health, validate } from './health.js';
 import { isAttribute, knownAttributes } from './paths.js';
 import { quirksOf } from './quirks.js';
 import { listSessions, probeSignIn, putSecret, revokeSessions } from './sign-in.js';
+import { requireAccount } from '../shared/object-class.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { resetBy } from '../shared/reset.js';
 
-export const scimDescriptor: ConnectorDescriptor = {
-  kind: 'scim',
-  version: '1',
-  title: 'SCIM 2.0 (RFC 7643, RFC 7644)',
-  configSchema: z.toJSONSchema(scimConfigSchema, { io: 'input' }),
-};
+export const scimDescriptor = describeKind('scim', 'SCIM 2.0 (RFC 7643, RFC 7644)', scimConfigSchema);
 
 /** The connector for SCIM 2.0 servers; see docs/connectors.md for its configuration. */
-export const scimFactory: ConnectorFactory = {
-  kind: 'scim',
-  descriptor: scimDescriptor,
-  configSchema: scimConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(scimConfigSchema, application, rawConfig);
+export const scimFactory: ConnectorFactory = factoryOf(
+  scimDescriptor,
+  scimConfigSchema,
+  (application, config, deps) => {
     const quirks = quirksOf(config.quirks);
     if (quirks.adoptBy !== undefined && !isAttribute(quirks.adoptBy)) {
       throw new ConnectorConfigError(application, ['quirks.adoptBy: is no attribute of a user']);
     }
-    const base = isSecretReference(config.baseUrl) ? deps.secrets(config.baseUrl).reveal() : config.baseUrl;
+    const baseUrl = resolveBaseUrl(application, config.baseUrl, deps.secrets);
     const http = createScimHttp(
       deps.secrets(config.token),
       config.requestTimeoutMs,
       quirks,
       resolveTls(config.tls, deps.secrets),
     );
-    const baseUrl = baseUrlOf(application, base);
     const features = createFeatures(config, quirks, baseUrl, (call, ctx, accept) => http.send(call, ctx, accept));
     return createScimConnector({ application, config, quirks, baseUrl, http, features });
   },
-};
+);
 
 /** What a configuration makes possible: data only, no request. */
 export function scimCapabilities(config: ScimConfig): Capabilities {
@@ -158,12 +148,7 @@ function secretOperations(scim: ScimContext): Partial<Connector> {
       : (ref, secret, ctx) => putSecret(scim, how.path, ref, secret.reveal(), 'setSecret', ctx);
   return {
     setSecret: set,
-    resetCredentials: async (ref, sink, ctx) => {
-      const secret = Secret.random();
-      const result = await set(ref, secret, ctx);
-      const { reference } = await sink.put(secret);
-      return { ...result, secretReference: reference };
-    },
+    resetCredentials: resetBy(set),
     ...(how === 'attribute'
       ? {
           seal: async (ref, secret, ctx) => {

@@ -1,13 +1,13 @@
 import type { ListQuery, ObservedAccount, OperationContext, Page } from '../connector.js';
 import type { ScimContext } from './client.js';
 import { listOf } from './answers.js';
-import { requireAccount } from './client.js';
 import type { HttpAnswer, HttpCall } from '../shared/http/client.js';
 import { groupsShown, observe } from './observe.js';
 import type { PagePosition } from './paging.js';
 import { decodeCursor, encodeCursor } from './paging.js';
 import { asObject } from '../shared/http/json.js';
 import type { JsonObject } from '../shared/http/json.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** One page of users, by the server's cursors or by position; see Page for what `complete` promises. */
 export async function listAccounts(

@@ -27,6 +27,8 @@ const flags = {
 };
 
 const flagsSchema = z.strictObject(flags);
+/** Each of them changes what is sent; those that also change what can be done have a variant in capabilities.json. */
+export const quirkNames = Object.keys(flags) as readonly (keyof typeof flags)[];
 export type QuirkFlags = z.infer<typeof flagsSchema>;
 
 /**

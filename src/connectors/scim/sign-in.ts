@@ -3,9 +3,9 @@ import { ConnectorError } from '../errors.js';
 import { Secret } from '../secret.js';
 import type { Send } from '../shared/http/client.js';
 import type { ScimContext } from './client.js';
-import { requireAccount } from './client.js';
 import type { ScimConfig } from './config.js';
 import { asObject } from '../shared/http/json.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type SignInConfig = NonNullable<ScimConfig['signIn']>;
 const road = 'http:sign-in';

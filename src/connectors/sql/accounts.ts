@@ -11,7 +11,6 @@ import {
   callProcedure,
   cellOf,
   isArchived,
-  requireAccount,
   requireAttributes,
   requireLogin,
   requireRow,
@@ -20,6 +19,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Writes what really changes of the deltas; `login` renames the row's login and the log-in together. */
 export async function updateAccount(

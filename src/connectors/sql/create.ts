@@ -18,7 +18,6 @@ import {
   callProcedure,
   cellOf,
   lockLogin,
-  requireAccount,
   requireAttributes,
   requireLogin,
   rowByKey,
@@ -26,6 +25,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { truthOf } from '../shared/sql/dialect.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * Inserts the row and makes the log-in. A row that already carries the same adoption key is adopted; the same login

@@ -4,8 +4,9 @@ import type { Session } from '../shared/sql/client.js';
 import type { SqlContext } from './context.js';
 import type { SqlConfig } from './config.js';
 import { place } from '../shared/sql/dialect.js';
-import { callProcedure, lockedRow, requireAccount } from './rows.js';
+import { callProcedure, lockedRow } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 type Entitlements = NonNullable<SqlConfig['entitlements']>;
 const membersPerPage = 500;

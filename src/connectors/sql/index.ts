@@ -1,16 +1,6 @@
-import { z } from 'zod';
-import type {
-  Capabilities,
-  Connector,
-  ConnectorDescriptor,
-  ConnectorOperation,
-  Finding,
-  Health,
-  OperationContext,
-} from '../connector.js';
+import type { Capabilities, Connector, ConnectorOperation, Finding, Health, OperationContext } from '../connector.js';
 import { isConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
 import { Secret } from '../secret.js';
 import { setEnabled, setVerifier, updateAccount } from './accounts.js';
 import type { SqlContext } from './context.js';
@@ -30,45 +20,38 @@ import { listSessions, probeSignIn, revokeSessions } from './sign-in.js';
 import { buildStatements } from './statements.js';
 import { targetOf } from '../shared/sql/target.js';
 import { verify } from './verify.js';
+import { measureHealth } from '../shared/health.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
 
-export const sqlDescriptor: ConnectorDescriptor = {
-  kind: 'sql',
-  version: '1',
-  title: 'SQL database (Postgres, MariaDB; MySQL, SQL Server and Oracle unproven)',
-  configSchema: z.toJSONSchema(sqlConfigSchema, { io: 'input' }),
-};
+export const sqlDescriptor = describeKind(
+  'sql',
+  'SQL database (Postgres, MariaDB; MySQL, SQL Server and Oracle unproven)',
+  sqlConfigSchema,
+);
 
 /** The connector for applications that keep their accounts in a database, with these drivers; see docs/connectors/sql.md. */
 export function createSqlFactory(drivers: SqlDrivers): ConnectorFactory {
-  return {
-    kind: 'sql',
-    descriptor: sqlDescriptor,
-    configSchema: sqlConfigSchema,
-    create: (application, rawConfig, deps) => {
-      const config = parseConfig(sqlConfigSchema, application, rawConfig);
-      const dialect = dialects[config.dialect];
-      const driver = drivers[config.dialect];
-      const statements = buildStatements(application, config, dialect);
-      const target = targetOf(application, config, deps.secrets);
-      const logins =
-        config.logins === undefined || dialect.logins === undefined
-          ? undefined
-          : { dialect: dialect.logins, settings: config.logins };
-      const { requestTimeoutMs, maxConnections } = config;
-      const settings = { requestTimeoutMs, maxConnections, attributeOf: attributesByColumn(config) };
-      const database = new SqlDatabase(target, settings, dialect, driver);
-      return createSqlConnector({ application, config, dialect, logins, target, driver, database, statements });
-    },
-  };
+  return factoryOf(sqlDescriptor, sqlConfigSchema, (application, config, deps) => {
+    const dialect = dialects[config.dialect];
+    const driver = drivers[config.dialect];
+    const statements = buildStatements(application, config, dialect);
+    const target = targetOf(application, config, deps.secrets);
+    const logins =
+      config.logins === undefined || dialect.logins === undefined
+        ? undefined
+        : { dialect: dialect.logins, settings: config.logins };
+    const database = new SqlDatabase(target, { ...config, attributeOf: attributesByColumn(config) }, dialect, driver);
+    return createSqlConnector({ application, config, dialect, logins, target, driver, database, statements });
+  });
 }
+
+export const sqlFactory: ConnectorFactory = createSqlFactory(shippedDrivers);
 
 function attributesByColumn(config: SqlConfig): (column: string) => string | undefined {
   const byColumn = new Map(Object.entries(config.attributes).map(([name, { column }]) => [column, name]));
   byColumn.set(config.accounts.login, 'login');
   return (column) => byColumn.get(column);
 }
-
-export const sqlFactory: ConnectorFactory = createSqlFactory(shippedDrivers);
 
 /** What a configuration makes possible: data only, no request. */
 export function sqlCapabilities(config: SqlConfig): Capabilities {
@@ -162,15 +145,8 @@ function loginOperations(sql: SqlContext, logins: Logins): Partial<Connector> {
   };
 }
 
-async function health(sql: SqlContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await sql.database.reading('health', ctx, (session) => session.read(sql.dialect.ping));
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+function health(sql: SqlContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(() => sql.database.reading('health', ctx, (session) => session.read(sql.dialect.ping)));
 }
 
 async function validate(sql: SqlContext, ctx: OperationContext): Promise<readonly Finding[]> {

@@ -2,8 +2,9 @@ import type { AccountRef, CorrelationKey, ListQuery, ObservedAccount, OperationC
 import { ConnectorError } from '../errors.js';
 import type { SqlContext } from './context.js';
 import type { Row } from '../shared/sql/driver.js';
-import { requireAccount, rowByKey } from './rows.js';
+import { rowByKey } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** One page by key, so rows that come or go between pages disturb nothing. */
 export async function listAccounts(

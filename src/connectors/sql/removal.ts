@@ -7,7 +7,6 @@ import {
   callProcedure,
   isArchived,
   lockedRow,
-  requireAccount,
   requireLogin,
   requireRow,
   runHooks,
@@ -15,6 +14,7 @@ import {
   writeLogin,
 } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Marks the row as archived; the account's other state stays as it is. */
 export async function archiveAccount(

@@ -8,13 +8,6 @@ import type { ProcedureOperation, SqlHook } from './config.js';
 import { place, truthOf } from '../shared/sql/dialect.js';
 import type { Row } from '../shared/sql/driver.js';
 
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
-}
-
 export async function updateRow(
   sql: SqlContext,
   session: Session,

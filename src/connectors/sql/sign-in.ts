@@ -7,7 +7,8 @@ import type { SqlContext } from './context.js';
 import { networkCode } from '../shared/sql/client.js';
 import type { LoginDialect, LoginSettings } from '../shared/sql/dialect.js';
 import { ServerFault } from '../shared/sql/driver.js';
-import { callProcedure, requireAccount, requireLogin, rowByKey } from './rows.js';
+import { callProcedure, requireLogin, rowByKey } from './rows.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** The part of the context that is there when accounts have log-ins. */
 export interface Logins {

@@ -3,8 +3,9 @@ import { compareState } from '../shared/compare.js';
 import type { SqlContext } from './context.js';
 import { truthOf } from '../shared/sql/dialect.js';
 import { rolesOf } from './entitlements.js';
-import { requireAccount, rowByKey } from './rows.js';
+import { rowByKey } from './rows.js';
 import { observeRow } from './statements.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * Reads on a connection that never writes: the row, the server's own catalogue for the log-in, and roles from the role

@@ -15,17 +15,9 @@ import type { Secret } from '../secret.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { JsonObject } from '../shared/http/json.js';
 import type { Entity, VaultContext } from './entities.js';
-import {
-  asTexts,
-  entityByLogin,
-  observe,
-  readEntity,
-  refOf,
-  requireAccount,
-  requireEntity,
-  userPath,
-} from './entities.js';
+import { asTexts, entityByLogin, observe, readEntity, refOf, requireEntity, userPath } from './entities.js';
 import { entitlementsOf } from './groups.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /**
  * One page of all entities, machines' own included, in the order of their ids: the cursor is an id, so that no page moves when others

@@ -3,7 +3,8 @@ import { ConnectorError } from '../errors.js';
 import { Secret } from '../secret.js';
 import { checkAttribute, fieldsOf } from './accounts.js';
 import type { Entity, VaultContext } from './entities.js';
-import { entityByLogin, hasUser, refOf, requireAccount, userPath } from './entities.js';
+import { entityByLogin, hasUser, refOf, userPath } from './entities.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** What userpass takes as a name; it turns capitals into small letters by itself. */
 const LOGIN = /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/;

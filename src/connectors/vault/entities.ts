@@ -6,6 +6,7 @@ import { asObject } from '../shared/http/json.js';
 import type { VaultClient } from '../shared/vault/client.js';
 import { encodedPath } from '../shared/vault/client.js';
 import type { VaultConfig } from './config.js';
+import { requireAccount } from '../shared/object-class.js';
 
 /** Everything the operations of one application share. */
 export interface VaultContext {
@@ -131,10 +132,6 @@ export function loginOf(entity: Entity): string {
 
 export function refOf(vault: VaultContext, nativeId: string): AccountRef {
   return { application: vault.application, objectClass: 'account', nativeId };
-}
-
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
 }
 
 /** Where the user of a login is. */

@@ -1,8 +1,6 @@
-import { z } from 'zod';
 import type {
   Capabilities,
   Connector,
-  ConnectorDescriptor,
   ConnectorOperation,
   Finding,
   Health,
@@ -11,12 +9,9 @@ import type {
 } from '../connector.js';
 import { isConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { Secret, isSecretReference } from '../secret.js';
 import type { SecretResolver } from '../secret.js';
 import { compareState } from '../shared/compare.js';
-import { resolveTls } from '../shared/http/config.js';
-import { baseUrlOf } from '../shared/http/guard.js';
+import { resolveBaseUrl, resolveTls } from '../shared/http/config.js';
 import { createVaultClient } from '../shared/vault/client.js';
 import type { VaultCredential } from '../shared/vault/client.js';
 import {
@@ -38,24 +33,19 @@ import { createMembership, heldOf, listMembers } from './groups.js';
 import { checkIn, listPrivileges } from './privileges.js';
 import { listSessions, revokeSessions, tokensOf } from './sessions.js';
 import { probeSignIn } from './sign-in.js';
+import { measureHealth } from '../shared/health.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { resetBy } from '../shared/reset.js';
 
-export const vaultDescriptor: ConnectorDescriptor = {
-  kind: 'vault',
-  version: '1',
-  title: 'HashiCorp Vault (identity, userpass, leases)',
-  configSchema: z.toJSONSchema(vaultConfigSchema, { io: 'input' }),
-};
+export const vaultDescriptor = describeKind('vault', 'HashiCorp Vault (identity, userpass, leases)', vaultConfigSchema);
 
 /** The connector for Vault's identities and what they have out; see docs/connectors/vault.md. */
-export const vaultFactory: ConnectorFactory = {
-  kind: 'vault',
-  descriptor: vaultDescriptor,
-  configSchema: vaultConfigSchema,
-  create: (application, rawConfig, { secrets }) => {
-    const config = parseConfig(vaultConfigSchema, application, rawConfig);
-    const address = isSecretReference(config.address) ? secrets(config.address).reveal() : config.address;
+export const vaultFactory: ConnectorFactory = factoryOf(
+  vaultDescriptor,
+  vaultConfigSchema,
+  (application, config, { secrets }) => {
     const client = createVaultClient({
-      address: baseUrlOf(application, address),
+      address: resolveBaseUrl(application, config.address, secrets),
       namespace: config.namespace,
       credential: credentialOf(config, secrets),
       tls: resolveTls(config.tls, secrets),
@@ -63,7 +53,7 @@ export const vaultFactory: ConnectorFactory = {
     });
     return createVaultConnector({ application, config, client, accessor: createAccessor(client, config) });
   },
-};
+);
 
 function credentialOf({ auth }: VaultConfig, secrets: SecretResolver): VaultCredential {
   return 'token' in auth
@@ -130,12 +120,7 @@ function userOperations(vault: VaultContext, mount: string): Partial<Connector> 
   return {
     seal: (ref, secret, ctx) => sealAccount(vault, ref, secret, ctx),
     setSecret: (ref, secret, ctx) => setPassword(vault, ref, secret, 'setSecret', ctx),
-    resetCredentials: async (ref, sink, ctx) => {
-      const secret = Secret.random();
-      const result = await setPassword(vault, ref, secret, 'resetCredentials', ctx);
-      const { reference } = await sink.put(secret);
-      return { ...result, secretReference: reference };
-    },
+    resetCredentials: resetBy((ref, secret, ctx) => setPassword(vault, ref, secret, 'resetCredentials', ctx)),
     probeSignIn: (login, secret, ctx) => probeSignIn(vault, mount, login, secret, ctx),
   };
 }
@@ -175,15 +160,10 @@ async function verify(...[vault, expected, ctx]: [VaultContext, ...Parameters<Co
   });
 }
 
-async function health(vault: VaultContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await vault.client.send({ operation: 'health', method: 'GET', path: 'auth/token/lookup-self' }, ctx);
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+function health(vault: VaultContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(() =>
+    vault.client.send({ operation: 'health', method: 'GET', path: 'auth/token/lookup-self' }, ctx),
+  );
 }
 
 /** Tries every read that the configured operations begin with. */

@@ -1,5 +1,6 @@
 import type { ReadPolicy, SourcedFile } from './read-files.js';
 import type { ApplicationFile, LifecycleFile, RoleFile } from './schemas.js';
+import { isSecretReference, REFERENCE_FORMS, vaultReferenceProblem } from './secret-reference.js';
 import type { PolicyProblem } from './types.js';
 import type { YamlPath } from './yaml-source.js';
 
@@ -67,7 +68,11 @@ function applicationProblems(
     const expected = 'mode manual with connector manual, and no other combination of the two';
     problems.push(problemAt(file, ['mode'], `mode ${value.mode} with connector ${value.connector}`, expected));
   }
-  return [...problems, ...secretProblems(file, ['config'], value.config), ...configProblems(file, connectors)];
+  const secrets = secretProblems(file, ['config'], value.config);
+  // What is said of a secret already is not said again, in other words, by the connector's schema.
+  const said = new Set(secrets.map((one) => one.path));
+  const others = configProblems(file, connectors).filter((one) => !said.has(one.path));
+  return [...problems, ...secrets, ...others];
 }
 
 const STABLE_FIELD = /\b(person\.id|(person|employment)\.(employeeNumber|custom\.\w+|custom\["[^"]+"\]))\b/;
@@ -117,7 +122,6 @@ function unknownApplication(
 const SECRET_KEY = /(secret|password|passwd|passphrase|token|api_?key|private_?key|credentials?)$/i;
 /** Settings that say how a secret is carried, not what it is. */
 const SETTINGS: ReadonlySet<unknown> = new Set(['none', 'auto', 'attribute']);
-const REFERENCE = /^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/;
 const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i;
 
 /** Finds values that look like secrets and are not references. The value itself never gets into the message. */
@@ -127,12 +131,13 @@ function secretProblems(file: SourcedFile<unknown>, path: YamlPath, value: unkno
       secretProblems(file, [...path, Array.isArray(value) ? Number(key) : key], member),
     );
   }
+  if (typeof value !== 'string') return [];
+  const misspelt = vaultReferenceProblem(value);
+  if (misspelt !== undefined) return [problemAt(file, path, misspelt, 'vault:MOUNT/PATH#FIELD')];
   const key = path.findLast((part) => typeof part === 'string') ?? '';
-  const isSecret =
-    SECRET_KEY.test(String(key)) && typeof value === 'string' && !REFERENCE.test(value) && !SETTINGS.has(value);
-  const isUrlWithPassword = typeof value === 'string' && URL_WITH_PASSWORD.test(value);
-  return isSecret || isUrlWithPassword
-    ? [problemAt(file, path, 'a secret stands here in clear text', 'a reference: env:NAME or file:PATH')]
+  const isSecret = SECRET_KEY.test(String(key)) && !isSecretReference(value) && !SETTINGS.has(value);
+  return isSecret || URL_WITH_PASSWORD.test(value)
+    ? [problemAt(file, path, 'a secret stands here in clear text', `a reference: ${REFERENCE_FORMS}`)]
     : [];
 }
 

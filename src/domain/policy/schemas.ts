@@ -25,7 +25,9 @@ export const applicationSchema = z
     config: z
       .record(z.string(), z.unknown())
       .default({})
-      .describe("Checked by the connector's own schema. Secrets by reference only: env:NAME or file:PATH."),
+      .describe(
+        "Checked by the connector's own schema. Secrets by reference only: env:NAME, file:PATH or vault:MOUNT/PATH#FIELD.",
+      ),
     mode: z
       .enum(['sync', 'jit', 'manual'])
       .default('sync')

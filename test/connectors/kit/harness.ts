@@ -28,6 +28,12 @@ export interface Beyond {
   readonly forwarding?: Forwarding | undefined;
 }
 
+/** An account that was made, and the secret where the administrator gave one. */
+export interface NewAccount {
+  readonly ref: AccountRef;
+  readonly secret?: Secret;
+}
+
 /** One connector against one target, and everything the kit has to know about that target. */
 export interface Harness {
   readonly name: string;
@@ -38,9 +44,14 @@ export interface Harness {
   readonly wrongConfig: { readonly config: unknown; readonly paths: readonly string[] };
   /** A new account, never the same twice; without the adoption key's attribute. */
   sampleAccount(): AccountSpec;
+  /** For a kind without `create`: the target's administrator makes the account. */
+  newAccount?(spec: AccountSpec): Promise<NewAccount>;
+  /** For a kind without `delete`: the target's administrator takes the account away. */
+  removeAccount?(ref: AccountRef): Promise<void>;
   /** Attributes with quotes, Unicode, long and (where the target has them) multiple values. */
   readonly trickyAttributes: Attributes;
-  readonly sampleDelta: AttributeDelta;
+  /** Absent only where no attribute can be written. */
+  readonly sampleDelta?: AttributeDelta;
   readonly multiAttribute?: string;
   readonly requiredAttribute?: string;
   readonly unknownAttribute: string;
@@ -57,9 +68,11 @@ export interface Harness {
   snapshot(): Promise<string>;
   /** Changes the target behind the connector's back. */
   readonly plant: {
-    attribute(ref: AccountRef, value: string): Promise<void>;
+    /** Of the attribute that `sampleDelta` names. */
+    attribute?(ref: AccountRef, value: string): Promise<void>;
     enabled(ref: AccountRef, enabled: boolean): Promise<void>;
-    membership(ref: AccountRef, held: boolean): Promise<void>;
+    /** Of the group that `group` names. */
+    membership?(ref: AccountRef, held: boolean): Promise<void>;
     /** One second factor or key more, as the person or the target's administrator would make it. */
     credential?(ref: AccountRef): Promise<void>;
     /** One lease, privileged session or checked-out secret more. */
@@ -67,6 +80,8 @@ export interface Harness {
     /** One thing more that the account owns. */
     owned?(ref: AccountRef): Promise<void>;
   };
+  /** Mail addresses that a forwarding may lead to; where deliveries can be proven, mailboxes that the proof can look into. */
+  readonly delegates?: readonly [string, string];
   /** What the target itself shows beside the account; a part that it does not have is absent. */
   peekBeyond?(ref: AccountRef): Promise<Beyond>;
   /** Connectors whose configuration points nowhere, and whose credential is wrong. */

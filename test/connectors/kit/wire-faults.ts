@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connector } from '../../../src/connectors/connector.js';
 import { isConnectorError } from '../../../src/connectors/errors.js';
 import type { ConnectorErrorCode } from '../../../src/connectors/errors.js';
+import { make, newWrite } from './accounts.js';
+import type { TriedWrite } from './accounts.js';
 import { newContext } from './checks.js';
 import type { Checks } from './checks.js';
 import type { FaultMode } from './fault-proxy.js';
@@ -10,9 +12,9 @@ import type { Harness } from './harness.js';
 import type { HttpFault } from './http-fault-proxy.js';
 
 interface Expected {
-  /** What a create may say. */
+  /** What the write may say. */
   readonly write: readonly ConnectorErrorCode[];
-  /** Accounts at the target when the create has failed; `any`: the wire decides. */
+  /** Effects at the target when the write has failed; `any`: the wire decides. */
   readonly made: 0 | 1 | 'any';
   /** What a read may say; absent: not asked. */
   readonly read?: readonly ConnectorErrorCode[];
@@ -56,11 +58,11 @@ export async function tcpFaults(
   checks: Checks,
 ): Promise<void> {
   const spec = harness.sampleAccount();
-  const { ref } = await connector.create!(spec, newContext());
+  const { ref } = await make(harness, spec, { connector });
   fail('slow');
   checks.equal((await connector.get(ref, newContext()))?.login, spec.login, 'a slow read');
   for (const [mode, expected] of Object.entries(tcp) as [FaultMode, Expected][]) {
-    await failedCreate(harness, connector, mode, expected, (on) => fail(on ? mode : 'pass'), checks);
+    await failedWrite(harness, connector, mode, expected, (on) => fail(on ? mode : 'pass'), checks);
   }
 }
 
@@ -71,7 +73,7 @@ export async function httpFaultChecks(
   checks: Checks,
 ): Promise<void> {
   const { connector, fail } = proxied;
-  const { ref } = await connector.create!(harness.sampleAccount(), newContext());
+  const { ref } = await make(harness, harness.sampleAccount(), { connector });
   for (const [fault, expected] of Object.entries(http) as [HttpFault, Expected][]) {
     fail(fault, 'all');
     if (expected.read !== undefined) {
@@ -81,11 +83,11 @@ export async function httpFaultChecks(
       checks.equal(isConnectorError(error) && error.sent, false, `sent, of a read answered by ${fault}`);
       delayed(error, expected, `a read answered by ${fault}`, checks);
     }
-    await failedCreate(harness, connector, fault, expected, (on) => fail(on ? fault : 'pass', 'writes'), checks);
+    await failedWrite(harness, connector, fault, expected, (on) => fail(on ? fault : 'pass', 'writes'), checks);
   }
 }
 
-async function failedCreate(
+async function failedWrite(
   harness: Harness,
   connector: Connector,
   fault: string,
@@ -93,21 +95,24 @@ async function failedCreate(
   failing: (on: boolean) => void,
   checks: Checks,
 ): Promise<void> {
-  const spec = harness.sampleAccount();
+  const write = await newWrite(harness);
+  const { what } = write;
   const context = newContext(fault === 'half-open' ? { withinMs: HALF_OPEN_MS } : {});
   failing(true);
-  const error = await checks.fails(expected.write, `a create met by ${fault}`, () => connector.create!(spec, context));
+  const error = await checks.fails(expected.write, `a ${what} met by ${fault}`, () => write.run(connector, context));
   failing(false);
-  checks.ok(!inspect(error).includes(spec.login), `the error of ${fault} holds the login`);
-  delayed(error, expected, `a create met by ${fault}`, checks);
+  checks.ok(!inspect(error).includes(write.login), `the error of ${fault} holds the login`);
+  delayed(error, expected, `a ${what} met by ${fault}`, checks);
   const sent = isConnectorError(error) && error.sent;
   // A marker that was awaited says that the write was about to leave: from then on the answer must not be "not sent".
-  checks.ok(sent || expected.made !== 1, `a create met by ${fault} says that it was not sent`);
+  checks.ok(sent || expected.made !== 1, `a ${what} met by ${fault} says that it was not sent`);
   const wanted = expected.made === 'any' ? (sent ? 1 : 0) : expected.made;
-  checks.equal(await countSoon(harness, spec.login, wanted), wanted, `accounts after a create met by ${fault}`);
-  const again = await connector.create!(spec, newContext({ idempotencyKey: context.idempotencyKey }));
-  checks.equal(again.outcome, wanted === 1 ? 'already-in-state' : 'applied', `the create again after ${fault}`);
-  checks.equal(await harness.countByLogin(spec.login), 1, `accounts after the create again after ${fault}`);
+  checks.equal(await doneSoon(write, wanted), wanted, `effects of a ${what} met by ${fault}`);
+  const again = await write.run(connector, newContext({ idempotencyKey: context.idempotencyKey }));
+  // What is made in steps has its later steps to do.
+  const isWhole = wanted === 1 && !(what === 'create' && harness.createsInSteps === true);
+  checks.equal(again.outcome, isWhole ? 'already-in-state' : 'applied', `the ${what} again after ${fault}`);
+  checks.equal(await write.done(), 1, `effects after the ${what} again after ${fault}`);
 }
 
 function delayed(error: unknown, expected: Expected, what: string, checks: Checks): void {
@@ -118,10 +123,10 @@ function delayed(error: unknown, expected: Expected, what: string, checks: Check
 }
 
 /** A target that lost its client may still be at work: what it does is waited for, within reason. */
-async function countSoon(harness: Harness, login: string, wanted: number): Promise<number> {
+async function doneSoon(write: TriedWrite, wanted: number): Promise<number> {
   for (let waited = 0; waited < 5_000; waited += 100) {
-    if ((await harness.countByLogin(login)) === wanted) return wanted;
+    if ((await write.done()) === wanted) return wanted;
     await delay(100);
   }
-  return harness.countByLogin(login);
+  return write.done();
 }

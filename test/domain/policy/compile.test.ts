@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { createShippedRegistry } from '../../../src/connectors/kinds.js';
 import { createRegistry } from '../../../src/connectors/registry.js';
 import { manualFactory } from '../../../src/connectors/manual/index.js';
 import { compilePolicy } from '../../../src/domain/policy/compile.js';
@@ -161,6 +162,32 @@ describe('what is wrong between and inside files', () => {
     expect(found.message).toContain('clear text');
     expect(found.line).toBe(lineOf(directory, from));
     expect(JSON.stringify(found)).not.toContain('hunter2-marker');
+  });
+
+  it('takes a reference to Vault, and names what is wrong with the form of one, without showing it', () => {
+    const from = 'token: env:TENURE_SANDBOX_SCIM_TOKEN';
+    const connectors = connectorChecks(createShippedRegistry());
+    const withToken = (token: string) => changedFiles({ [directory]: [[from, `token: ${token}`]] });
+    expect(compilePolicy(withToken('vault:kv/directory/tenure#token'), { connectors }).ok).toBe(true);
+    for (const [wrong, words] of [
+      ['vault:kv/hunter2-marker', 'the field is missing'],
+      ['vault:hunter2-marker#token', 'mount and path are needed'],
+      ['vault:/kv/hunter2-marker#token', 'without a slash before it'],
+      ['vault:kv/../hunter2-marker#token', 'a part of the path'],
+      ['vault:kv/hunter2-marker#', 'the field after #'],
+    ] as const) {
+      const found = problem(directory, from, `token: ${wrong}`);
+      expect(found).toMatchObject({
+        line: lineOf(directory, from),
+        path: 'config.token',
+        expected: 'vault:MOUNT/PATH#FIELD',
+      });
+      expect(found.message).toContain(words);
+      expect(JSON.stringify(found)).not.toContain('hunter2-marker');
+      // The connector's own schema does not say the same again.
+      const checked = compilePolicy(withToken(wrong), { connectors });
+      expect(checked.ok ? [] : checked.problems).toEqual([found]);
+    }
   });
 
   it('grant without application, unknown key, misplaced file, missing lifecycle', () => {

@@ -1,8 +1,7 @@
 import type { SecretResolver } from '../../secret.js';
-import { isSecretReference } from '../../secret.js';
 import { HttpClient } from '../../shared/http/client.js';
+import { resolveBaseUrl } from '../../shared/http/config.js';
 import type { HttpTls } from '../../shared/http/client.js';
-import { baseUrlOf } from '../../shared/http/guard.js';
 import type { Auth } from '../config-auth.js';
 import type { Variables } from '../values.js';
 import type { Authorizer } from './authorizer.js';
@@ -58,8 +57,7 @@ type OAuthConfig = Extract<Auth, { type: 'oauth2-client-credentials' | 'oauth2-r
 
 function createOAuthOf(auth: OAuthConfig, deps: AuthDeps): Authorizer {
   const { application, secrets, baseUrl, timeoutMs, tls } = deps;
-  const named = isSecretReference(auth.tokenUrl) ? secrets(auth.tokenUrl).reveal() : auth.tokenUrl;
-  const tokenUrl = baseUrlOf(application, named);
+  const tokenUrl = resolveBaseUrl(application, auth.tokenUrl, secrets);
   // What is pinned for the target holds for the target alone.
   const isSame = new URL(tokenUrl).origin === new URL(baseUrl).origin;
   const http = new HttpClient({ timeoutMs, connections: 1, ...(isSame && tls !== undefined ? { tls } : {}) });

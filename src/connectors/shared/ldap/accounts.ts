@@ -24,7 +24,6 @@ import {
   loginOf,
   observeEntry,
   refOf,
-  requireAccount,
   requireAttributes,
   requireEntry,
   requireLogin,
@@ -32,6 +31,7 @@ import {
 } from './entries.js';
 import { carryMemberships, groupsHolding, groupsShown } from './groups.js';
 import { resultCodeOf, resultCodes } from './result-codes.js';
+import { requireAccount } from '../object-class.js';
 
 /**
  * One page by native id. Cookies of paged results end with their connection, so they cannot be cursors: the ids alone

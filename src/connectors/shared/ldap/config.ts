@@ -1,9 +1,8 @@
 import { FilterParser } from 'ldapts';
 import { z } from 'zod';
-import { isSecretReference } from '../../secret.js';
+import { secretReference as reference } from '../secret-reference.js';
 import { isWithin } from './dn.js';
 
-const reference = z.string().refine(isSecretReference, 'must be a reference, env:NAME or file:PATH');
 const attributeName = z.string().regex(/^[A-Za-z][A-Za-z0-9-]*$/, 'must be an LDAP attribute name');
 export const dn = z.string().regex(/^[A-Za-z][\w.-]*=.+/, 'must be a DN');
 

@@ -15,6 +15,7 @@ import { changeMember, listMembers } from './groups.js';
 import { archiveAccount, deleteAccount } from './removal.js';
 import { probeSignIn, resetCredentials, sealAccount, setSecret } from './secrets.js';
 import { verifyAccount } from './verify.js';
+import { measureHealth } from '../health.js';
 
 /** What a configuration makes possible: data only, no request. */
 export function directoryCapabilities(config: DirectoryConfig): Capabilities {
@@ -79,15 +80,10 @@ export function createDirectoryConnector(
   };
 }
 
-async function health({ directory, config }: DirectoryContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await directory.run('health', ctx, (session) => session.read(config.accounts.base, { attributes: ['1.1'] }));
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+function health({ directory, config }: DirectoryContext, ctx: OperationContext): Promise<Health> {
+  return measureHealth(() =>
+    directory.run('health', ctx, (session) => session.read(config.accounts.base, { attributes: ['1.1'] })),
+  );
 }
 
 async function validate(

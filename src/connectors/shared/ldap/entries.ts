@@ -7,13 +7,7 @@ import type { LdapEntry, LdapSession } from './client.js';
 import { valuesOf } from './client.js';
 import type { MappedAttribute } from './config.js';
 import type { DirectoryContext } from './dialect.js';
-
-/** Refuses every object class but accounts, as UNSUPPORTED. */
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') {
-    throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-  }
-}
+import { requireAccount } from '../object-class.js';
 
 /** Accounts that fit the condition. Values only ever travel as values: no filter text is put together. */
 export function accountFilter(context: DirectoryContext, ...conditions: readonly Filter[]): Filter {

@@ -5,8 +5,9 @@ import type { LdapEntry, LdapSession } from './client.js';
 import { valuesOf } from './client.js';
 import type { DirectoryConfig, DirectoryContext } from './dialect.js';
 import { isSameDn, isWithin, rdnValue, splitDn } from './dn.js';
-import { accountFilter, entriesBy, entryOfRef, loginOf, refOf, requireAccount } from './entries.js';
+import { accountFilter, entriesBy, entryOfRef, loginOf, refOf } from './entries.js';
 import { resultCodeOf, resultCodes } from './result-codes.js';
+import { requireAccount } from '../object-class.js';
 
 type Groups = NonNullable<DirectoryConfig['groups']>;
 const membersPerPage = 100;

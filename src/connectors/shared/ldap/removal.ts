@@ -1,10 +1,11 @@
 import type { AccountRef, MutationResult, OperationContext } from '../../connector.js';
 import type { DirectoryContext } from './dialect.js';
 import { isWithin } from './dn.js';
-import { entryOfRef, requireAccount, requireEntry } from './entries.js';
+import { entryOfRef, requireEntry } from './entries.js';
 import { moveEntry } from './accounts.js';
 import { groupName, removeFromGroup, ordinaryGroupsOf } from './groups.js';
 import { resultCodeOf, resultCodes } from './result-codes.js';
+import { requireAccount } from '../object-class.js';
 
 /** Moves the entry below the archive's container; the account's other state stays as it is. */
 export async function archiveAccount(

@@ -1,8 +1,9 @@
 import type { ExpectedState, OperationContext, Verification } from '../../connector.js';
 import { compareState } from '../compare.js';
 import type { DirectoryContext } from './dialect.js';
-import { entryOfRef, observeEntry, requireAccount } from './entries.js';
+import { entryOfRef, observeEntry } from './entries.js';
 import { groupsHolding } from './groups.js';
+import { requireAccount } from '../object-class.js';
 
 /** Reads on a connection that never writes; memberships from the groups' side. */
 export async function verifyAccount(

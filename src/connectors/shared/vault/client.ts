@@ -10,7 +10,9 @@ import { asObject } from '../http/json.js';
 /** How Tenure proves to a Vault who it is. */
 export type VaultCredential =
   | { readonly how: 'token'; readonly token: Secret }
-  | { readonly how: 'approle'; readonly roleId: Secret; readonly secretId: Secret; readonly mount: string };
+  | { readonly how: 'approle'; readonly roleId: Secret; readonly secretId: Secret; readonly mount: string }
+  /** The methods `jwt` and `kubernetes` take the same. */
+  | { readonly how: 'jwt'; readonly role: string; readonly jwt: Secret; readonly mount: string };
 
 export interface VaultServer {
   /** Without a trailing slash and without `/v1`. */
@@ -53,7 +55,7 @@ export interface VaultClient {
 /** A token is asked for anew when this share of its life is over. */
 const RENEW_AT = 0.8;
 
-/** The HTTP side of one Vault (or OpenBao). Keeps no answer; of AppRole it keeps the token for as long as that lives. */
+/** The HTTP side of one Vault (or OpenBao). Keeps no answer; of a login it keeps the token for as long as that lives. */
 export function createVaultClient(server: VaultServer): VaultClient {
   const headers = {
     'x-vault-request': 'true',
@@ -135,15 +137,18 @@ function tokenSource(server: VaultServer, http: HttpClient): TokenSource {
   };
 }
 
-/** Logs in by AppRole. To a wrong role or secret id Vault answers 400, and 1.13 also 500; the words tell that from a server in trouble. */
+/** Logs in. To a wrong role, secret id or JWT Vault answers 400 or 403, and 1.13 also 500; the words tell that from a server in trouble. */
 async function login(
   server: VaultServer,
-  credential: VaultCredential & { readonly how: 'approle' },
+  credential: Exclude<VaultCredential, { readonly how: 'token' }>,
   http: HttpClient,
   ctx: OperationContext,
 ): Promise<{ readonly token: Secret; readonly until: number }> {
   const url = urlOf(server, `auth/${credential.mount}/login`);
-  const body = { role_id: credential.roleId.reveal(), secret_id: credential.secretId.reveal() };
+  const body =
+    credential.how === 'approle'
+      ? { role_id: credential.roleId.reveal(), secret_id: credential.secretId.reveal() }
+      : { role: credential.role, jwt: credential.jwt.reveal() };
   const call = { operation: 'login', method: 'POST', url, body, anonymous: true, write: false } as const;
   const answer = await http.send(call, ctx, [400, 403, 500]);
   const said = JSON.stringify(asObject(answer.body)['errors'] ?? null);
@@ -155,7 +160,7 @@ async function login(
       code: 'UNAUTHENTICATED',
       operation: 'login',
       sent: false,
-      targetCode: `http-${answer.status} approle`,
+      targetCode: `http-${answer.status} ${credential.how}`,
     });
   }
   const lifeMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1000 * RENEW_AT : Number.POSITIVE_INFINITY;
