@@ -1,6 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { exchange } from '../../src/connectors/radius/client.js';
 import type { Request } from '../../src/connectors/radius/codec.js';
@@ -95,7 +94,7 @@ describe('the exchange over UDP', () => {
       server.send(answerTo(request, 2), port);
     });
     await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    const { port } = server.address();
     const told = await exchange({ host: '127.0.0.1', port, secret }, request, AbortSignal.timeout(20_000));
     server.close();
     expect(told).toMatchObject({ packet: { code: 2 } });
@@ -108,7 +107,7 @@ describe('the exchange over UDP', () => {
     const request = statusServer(secret);
     server.on('message', (_bytes, { port }) => server.send(answerTo(request, 2, { mark: 'none' }), port));
     await new Promise<void>((resolve) => server.bind(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    const { port } = server.address();
     const peer = { host: '127.0.0.1', port, secret };
     expect(await exchange(peer, request, AbortSignal.timeout(1_500))).toEqual({ silence: 'unauthentic-answer' });
     await new Promise<void>((resolve) => server.close(() => resolve()));

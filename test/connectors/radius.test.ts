@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AccountRef, Connector } from '../../src/connectors/connector.js';
 import { radiusConfigSchema } from '../../src/connectors/radius/config.js';
@@ -143,7 +142,7 @@ userPassword: ${theirs.reveal()}
     await expect(refused).rejects.toMatchObject({ code: 'FORBIDDEN', sent: true, targetCode: 'disconnect-nak' });
     const silent = createSocket('udp4');
     await new Promise<void>((resolve) => silent.bind(0, '127.0.0.1', resolve));
-    const { port } = silent.address() as AddressInfo;
+    const { port } = silent.address();
     const gateways = { '127.0.0.1': { port, secret: 'env:RADIUS_SECRET' } };
     const deaf = connect('directory', { sessions: { gateways }, requestTimeoutMs: 2_500 });
     await expect(deaf.revokeSessions!(ref, newContext())).rejects.toMatchObject({ code: 'AMBIGUOUS', sent: true });

@@ -1,7 +1,6 @@
 /** FreeRADIUS (Debian) on ports of its own: rows from a Postgres database by rlm_sql, passwords from slapd by rlm_ldap, and a gateway that takes Disconnect-Requests. */
 import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import type { AddressInfo } from 'node:net';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -94,7 +93,7 @@ export async function startFreeRadius(directory?: OpenLdap): Promise<FreeRadius>
 async function freeUdpPort(): Promise<number> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
+  const { port } = socket.address();
   await new Promise<void>((resolve) => socket.close(() => resolve()));
   return port;
 }

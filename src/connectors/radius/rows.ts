@@ -167,7 +167,6 @@ export function requireAttributes(radius: RadiusContext, attributes: Attributes,
     const known = radius.config.attributes[attribute];
     const isEmpty = sameValue(value, null);
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-    // eslint-disable-next-line no-control-regex
     const fits =
       isEmpty || (text !== '' && !/^["'`]|[\\\u0000-\u001f\u007f]/.test(text) && Buffer.byteLength(text) <= 253);
     if (known === undefined || !fits || (isEmpty && known.required)) {
