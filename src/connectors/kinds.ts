@@ -5,6 +5,7 @@ import { ldapFactory } from './ldap/index.js';
 import { mailFactory } from './mail/index.js';
 import { manualFactory } from './manual/index.js';
 import { powershellFactory } from './powershell/index.js';
+import { radiusFactory } from './radius/index.js';
 import { restFactory } from './rest/index.js';
 import { scimFactory } from './scim/index.js';
 import { sqlFactory } from './sql/index.js';
@@ -22,6 +23,7 @@ export function createShippedRegistry(): ConnectorRegistry {
     mailFactory,
     manualFactory,
     powershellFactory,
+    radiusFactory,
     restFactory,
     scimFactory,
     sqlFactory,

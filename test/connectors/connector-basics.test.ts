@@ -17,8 +17,8 @@ import { resolveSecret, Secret, SecretReferenceError } from '../../src/connector
 import { applyDelta, effectiveDeltas } from '../../src/connectors/shared/attributes.js';
 import { compareState } from '../../src/connectors/shared/compare.js';
 import { sqlConfigSchema } from '../../src/connectors/sql/config.js';
-import { codeOfState } from '../../src/connectors/sql/dialect.js';
-import { postgres } from '../../src/connectors/sql/dialects/postgres.js';
+import { codeOfState } from '../../src/connectors/shared/sql/dialect.js';
+import { postgres } from '../../src/connectors/shared/sql/dialects/postgres.js';
 import { sqlCapabilities } from '../../src/connectors/sql/index.js';
 import { buildStatements, compileNamed } from '../../src/connectors/sql/statements.js';
 import { newContext } from './kit/checks.js';
@@ -86,6 +86,7 @@ describe('the registry', () => {
       'mail',
       'manual',
       'powershell',
+      'radius',
       'rest',
       'scim',
       'sql',

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { Secret } from '../../src/connectors/secret.js';
 import { sqlConfigSchema } from '../../src/connectors/sql/config.js';
-import { dialects } from '../../src/connectors/sql/dialects/index.js';
-import { drivers } from '../../src/connectors/sql/drivers/index.js';
-import { mssqlDriver } from '../../src/connectors/sql/drivers/mssql.js';
-import { oracleDriver } from '../../src/connectors/sql/drivers/oracle.js';
+import { dialects } from '../../src/connectors/shared/sql/dialects/index.js';
+import { drivers } from '../../src/connectors/shared/sql/drivers/index.js';
+import { mssqlDriver } from '../../src/connectors/shared/sql/drivers/mssql.js';
+import { oracleDriver } from '../../src/connectors/shared/sql/drivers/oracle.js';
 import { createSqlFactory } from '../../src/connectors/sql/index.js';
 import { buildStatements } from '../../src/connectors/sql/statements.js';
 import { newContext } from './kit/checks.js';

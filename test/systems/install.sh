@@ -9,6 +9,7 @@ packages=(
   dovecot-imapd dovecot-lmtpd dovecot-sieve dovecot-managesieved exim4-daemon-light
   samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba ldb-tools
   mariadb-server mariadb-client
+  freeradius freeradius-utils freeradius-postgresql freeradius-ldap
 )
 
 missing=()

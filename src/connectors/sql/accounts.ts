@@ -1,10 +1,11 @@
 import type { AccountRef, AttributeDelta, Attributes, MutationResult, OperationContext } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
-import type { Session, SqlContext } from './client.js';
-import type { LoginOptions } from './dialect.js';
-import { truthOf } from './dialect.js';
-import type { Row } from './driver.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
+import type { LoginOptions } from '../shared/sql/dialect.js';
+import { truthOf } from '../shared/sql/dialect.js';
+import type { Row } from '../shared/sql/driver.js';
 import { renameAccount } from './rename.js';
 import {
   callProcedure,

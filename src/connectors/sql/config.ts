@@ -1,10 +1,7 @@
 import { z } from 'zod';
-import { secretReference as reference } from '../shared/secret-reference.js';
-import { dialectNames } from './dialect.js';
-import { dialects } from './dialects/index.js';
-
-/** The allow-list: only names of this form, and only those written in the configuration, ever become identifiers. */
-const identifier = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a plain lower-case SQL identifier');
+import { connectionShape, identifier } from '../shared/sql/connection.js';
+import { dialectNames } from '../shared/sql/dialect.js';
+import { dialects } from '../shared/sql/dialects/index.js';
 
 const table = z.strictObject({ schema: identifier, name: identifier });
 
@@ -43,17 +40,7 @@ const procedure = z.strictObject({
 export const sqlConfigSchema = z
   .strictObject({
     dialect: z.enum(dialectNames).default('postgres'),
-    /** The service role's connection URL; it holds a password, so by reference only. */
-    url: reference,
-    /** Without it: TLS with the system's authorities, and in the clear on loopback alone. */
-    tls: z
-      .strictObject({
-        mode: z.enum(['auto', 'none']).default('auto'),
-        /** PEM of the certificate authority; when given, no other is trusted. */
-        ca: reference.optional(),
-        clientCertificate: z.strictObject({ cert: reference, key: reference }).optional(),
-      })
-      .prefault({}),
+    ...connectionShape,
     accounts: z.strictObject({
       table,
       /** Immutable primary key, made by the database. */

@@ -9,9 +9,10 @@ import type {
 } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { Secret } from '../secret.js';
-import type { Session, SqlContext } from './client.js';
-import { codeOfState, place } from './dialect.js';
-import { ServerFault } from './driver.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
+import { codeOfState, place } from '../shared/sql/dialect.js';
+import { ServerFault } from '../shared/sql/driver.js';
 import { exactly } from './reads.js';
 import {
   callProcedure,
@@ -23,7 +24,7 @@ import {
   runHooks,
   writeLogin,
 } from './rows.js';
-import { truthOf } from './dialect.js';
+import { truthOf } from '../shared/sql/dialect.js';
 import { requireAccount } from '../shared/object-class.js';
 
 /**

@@ -1,8 +1,9 @@
 import type { AccountRef, Cursor, EntitlementRef, MutationResult, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import type { Session, SqlContext } from './client.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
 import type { SqlConfig } from './config.js';
-import { place } from './dialect.js';
+import { place } from '../shared/sql/dialect.js';
 import { callProcedure, lockedRow } from './rows.js';
 import { observeRow } from './statements.js';
 import { requireAccount } from '../shared/object-class.js';

@@ -3,14 +3,14 @@ import { isConnectorError } from '../errors.js';
 import type { ConnectorFactory } from '../registry.js';
 import { Secret } from '../secret.js';
 import { setEnabled, setVerifier, updateAccount } from './accounts.js';
-import type { SqlContext } from './client.js';
-import { SqlDatabase } from './client.js';
+import type { SqlContext } from './context.js';
+import { SqlDatabase } from '../shared/sql/client.js';
 import type { SqlConfig } from './config.js';
 import { sqlConfigSchema } from './config.js';
 import { createAccount } from './create.js';
-import { dialects } from './dialects/index.js';
-import type { SqlDrivers } from './driver.js';
-import { drivers as shippedDrivers } from './drivers/index.js';
+import { dialects } from '../shared/sql/dialects/index.js';
+import type { SqlDrivers } from '../shared/sql/driver.js';
+import { drivers as shippedDrivers } from '../shared/sql/drivers/index.js';
 import { changeRole, listMembers } from './entitlements.js';
 import { archiveAccount, deleteAccount } from './removal.js';
 import { findAccounts, getAccount, listAccounts } from './reads.js';
@@ -18,7 +18,7 @@ import { readSchema, schemaFindings } from './schema.js';
 import type { Logins } from './sign-in.js';
 import { listSessions, probeSignIn, revokeSessions } from './sign-in.js';
 import { buildStatements } from './statements.js';
-import { targetOf } from './target.js';
+import { targetOf } from '../shared/sql/target.js';
 import { verify } from './verify.js';
 import { measureHealth } from '../shared/health.js';
 import { describeKind, factoryOf } from '../shared/factory.js';
@@ -40,12 +40,18 @@ export function createSqlFactory(drivers: SqlDrivers): ConnectorFactory {
       config.logins === undefined || dialect.logins === undefined
         ? undefined
         : { dialect: dialect.logins, settings: config.logins };
-    const database = new SqlDatabase(target, config, dialect, driver);
+    const database = new SqlDatabase(target, { ...config, attributeOf: attributesByColumn(config) }, dialect, driver);
     return createSqlConnector({ application, config, dialect, logins, target, driver, database, statements });
   });
 }
 
 export const sqlFactory: ConnectorFactory = createSqlFactory(shippedDrivers);
+
+function attributesByColumn(config: SqlConfig): (column: string) => string | undefined {
+  const byColumn = new Map(Object.entries(config.attributes).map(([name, { column }]) => [column, name]));
+  byColumn.set(config.accounts.login, 'login');
+  return (column) => byColumn.get(column);
+}
 
 /** What a configuration makes possible: data only, no request. */
 export function sqlCapabilities(config: SqlConfig): Capabilities {

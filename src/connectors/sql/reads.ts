@@ -1,7 +1,7 @@
 import type { AccountRef, CorrelationKey, ListQuery, ObservedAccount, OperationContext, Page } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import type { SqlContext } from './client.js';
-import type { Row } from './driver.js';
+import type { SqlContext } from './context.js';
+import type { Row } from '../shared/sql/driver.js';
 import { rowByKey } from './rows.js';
 import { observeRow } from './statements.js';
 import { requireAccount } from '../shared/object-class.js';

@@ -1,7 +1,8 @@
 import type { AccountRef, MutationResult, OperationContext } from '../connector.js';
-import type { Session, SqlContext } from './client.js';
-import { place, truthOf } from './dialect.js';
-import type { Row } from './driver.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
+import { place, truthOf } from '../shared/sql/dialect.js';
+import type { Row } from '../shared/sql/driver.js';
 import {
   callProcedure,
   isArchived,

@@ -1,8 +1,9 @@
 import type { AccountRef } from '../connector.js';
 import { ConnectorError } from '../errors.js';
-import type { Session, SqlContext } from './client.js';
-import { truthOf } from './dialect.js';
-import type { Row } from './driver.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
+import { truthOf } from '../shared/sql/dialect.js';
+import type { Row } from '../shared/sql/driver.js';
 import { exactly } from './reads.js';
 import { lockLogin, requireLogin, updateRow, writeLogin } from './rows.js';
 

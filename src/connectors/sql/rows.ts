@@ -2,10 +2,11 @@ import { createHash } from 'node:crypto';
 import type { AccountRef, Attributes, OperationContext } from '../connector.js';
 import { ConnectorError } from '../errors.js';
 import { sameValue } from '../shared/compare.js';
-import type { Session, SqlContext } from './client.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
 import type { ProcedureOperation, SqlHook } from './config.js';
-import { place, truthOf } from './dialect.js';
-import type { Row } from './driver.js';
+import { place, truthOf } from '../shared/sql/dialect.js';
+import type { Row } from '../shared/sql/driver.js';
 
 export async function updateRow(
   sql: SqlContext,

@@ -1,7 +1,7 @@
 import type { Finding, OperationContext, SchemaAttribute, TargetSchema } from '../connector.js';
-import type { SqlContext } from './client.js';
-import type { ColumnType } from './dialect.js';
-import { truthOf } from './dialect.js';
+import type { SqlContext } from './context.js';
+import type { ColumnType } from '../shared/sql/dialect.js';
+import { truthOf } from '../shared/sql/dialect.js';
 
 /** A column as the database itself describes it. */
 export interface LiveColumn {

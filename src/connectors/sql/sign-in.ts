@@ -2,10 +2,11 @@ import type { AccountRef, MutationResult, OperationContext, SessionCount, SignIn
 import { ConnectorError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { timeLimit } from '../shared/time-limit.js';
-import type { Session, SqlContext } from './client.js';
-import { networkCode } from './client.js';
-import type { LoginDialect, LoginSettings } from './dialect.js';
-import { ServerFault } from './driver.js';
+import type { Session } from '../shared/sql/client.js';
+import type { SqlContext } from './context.js';
+import { networkCode } from '../shared/sql/client.js';
+import type { LoginDialect, LoginSettings } from '../shared/sql/dialect.js';
+import { ServerFault } from '../shared/sql/driver.js';
 import { callProcedure, requireLogin, rowByKey } from './rows.js';
 import { requireAccount } from '../shared/object-class.js';
 

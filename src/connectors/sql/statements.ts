@@ -2,9 +2,9 @@ import type { AttributeValue, ObservedAccount } from '../connector.js';
 import { ConnectorConfigError } from '../errors.js';
 import type { ProcedureOperation, SqlConfig, SqlHook } from './config.js';
 import { procedureOperations } from './config.js';
-import type { SqlDialect } from './dialect.js';
-import { listOf, place, truthOf } from './dialect.js';
-import type { Row } from './driver.js';
+import type { SqlDialect } from '../shared/sql/dialect.js';
+import { listOf, place, truthOf } from '../shared/sql/dialect.js';
+import type { Row } from '../shared/sql/driver.js';
 
 /** A text and the names of the values for its places. */
 export interface NamedStatement {

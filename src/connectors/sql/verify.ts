@@ -1,7 +1,7 @@
 import type { ExpectedState, OperationContext, Verification } from '../connector.js';
 import { compareState } from '../shared/compare.js';
-import type { SqlContext } from './client.js';
-import { truthOf } from './dialect.js';
+import type { SqlContext } from './context.js';
+import { truthOf } from '../shared/sql/dialect.js';
 import { rolesOf } from './entitlements.js';
 import { rowByKey } from './rows.js';
 import { observeRow } from './statements.js';

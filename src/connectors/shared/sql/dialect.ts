@@ -1,4 +1,4 @@
-import type { ConnectorErrorCode } from '../errors.js';
+import type { ConnectorErrorCode } from '../../errors.js';
 
 export const dialectNames = ['postgres', 'mariadb', 'mysql', 'mssql', 'oracle'] as const;
 export type DialectName = (typeof dialectNames)[number];
@@ -28,6 +28,8 @@ export interface SqlDialect {
     | { readonly form: 'select'; readonly text: (table: string, key: string) => string };
   /** `ignore` leaves out a row that is there already; `select` makes the statement answer with the new key. */
   readonly insert: (parts: InsertParts) => string;
+  /** A lock on a name, held until the transaction ends, for what has no row to lock yet; places: name, seconds. Answers `locked`. */
+  readonly nameLock?: string | undefined;
   readonly call: (procedure: string, places: readonly string[]) => string;
   readonly begin: (timeoutMs: number) => readonly string[];
   readonly commit: string | undefined;

@@ -4,6 +4,7 @@ import { nativePasswordHash } from '../passwords.js';
 
 // The driver sets ANSI_QUOTES and NO_BACKSLASH_ESCAPES on every connection: quoting is that of the SQL standard.
 const quote = doubleQuoted;
+const getLock = 'select get_lock($1, $2) as locked';
 const exact = (text: string): string => `cast(${text} as char character set utf8mb4) collate utf8mb4_bin`;
 const user = (login: string, { host }: LoginSettings): string => `${quotedText(login)}@${quotedText(host)}`;
 const locking = (enabled: boolean): string => ` account ${enabled ? 'unlock' : 'lock'}`;
@@ -41,6 +42,7 @@ export const mariadb: SqlDialect = {
   // Without `ignore`: that would also take values that do not fit.
   insert: ({ table, columns, places, key }) =>
     `insert into ${table} (${columns.join(', ')}) values (${places.join(', ')}) returning cast(${key} as char) as native_id`,
+  nameLock: getLock,
   call: (procedure, places) => `call ${procedure}(${places.join(', ')})`,
   begin: (timeoutMs) => {
     const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
@@ -57,7 +59,7 @@ export const mariadb: SqlDialect = {
     from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position`,
   logins: {
     transactional: false,
-    lock: { take: 'select get_lock($1, $2) as locked', release: 'do release_all_locks()' },
+    lock: { take: getLock, release: 'do release_all_locks()' },
     join: (login, settings) => ({
       text: ` left join ${catalogue(settings)} r on ${exact('r.login')} = ${exact(login)}`,
       canLogin: 'r.can_login',
@@ -136,6 +138,8 @@ export const mysql: SqlDialect = {
       (column_default is not null or extra like '%auto_increment%') as has_default,
       (generation_expression <> '' or extra like '%auto_increment%') as computed
     from information_schema.columns where table_schema = $1 and table_name = $2 order by ordinal_position`,
+  // Released together with the locks of log-ins only.
+  nameLock: undefined,
   logins: undefined,
   errors: [...mariadb.errors, { prefix: '3024', code: 'TIMEOUT' }],
 };

@@ -1,13 +1,11 @@
-import type { OperationContext } from '../connector.js';
-import { ConnectorError, isConnectorError } from '../errors.js';
-import type { ConnectorErrorCode } from '../errors.js';
-import { timeLimit } from '../shared/time-limit.js';
-import type { SqlConfig } from './config.js';
-import type { LoginDialect, LoginSettings, SqlDialect } from './dialect.js';
+import type { OperationContext } from '../../connector.js';
+import { ConnectorError, isConnectorError } from '../../errors.js';
+import type { ConnectorErrorCode } from '../../errors.js';
+import { timeLimit } from '../time-limit.js';
+import type { SqlDialect } from './dialect.js';
 import { codeOfState } from './dialect.js';
 import type { Row, SqlDriver, SqlLink, SqlPool, Values } from './driver.js';
 import { DriverMissing, ServerFault } from './driver.js';
-import type { SqlStatements } from './statements.js';
 import type { SqlTarget } from './target.js';
 
 /** Statements inside one operation. `write` marks the operation as sent the first time it is used. */
@@ -21,17 +19,11 @@ export interface Session {
   writeForGood(text: string, values?: Values): Promise<void>;
 }
 
-/** Everything the operations of one application share. */
-export interface SqlContext {
-  readonly application: string;
-  readonly config: SqlConfig;
-  readonly dialect: SqlDialect;
-  /** Present when accounts have log-ins of the server. */
-  readonly logins: { readonly dialect: LoginDialect; readonly settings: LoginSettings } | undefined;
-  readonly target: SqlTarget;
-  readonly driver: SqlDriver;
-  readonly database: SqlDatabase;
-  readonly statements: SqlStatements;
+export interface DatabaseSettings {
+  readonly requestTimeoutMs: number;
+  readonly maxConnections: number;
+  /** The attribute behind a column that the server refused. */
+  readonly attributeOf: (column: string) => string | undefined;
 }
 
 interface Progress {
@@ -53,14 +45,12 @@ export class SqlDatabase {
   readonly #main: SqlPool;
   readonly #second: SqlPool;
 
-  constructor(target: SqlTarget, config: SqlConfig, dialect: SqlDialect, driver: SqlDriver) {
+  constructor(target: SqlTarget, settings: DatabaseSettings, dialect: SqlDialect, driver: SqlDriver) {
     this.#dialect = dialect;
-    this.#timeoutMs = config.requestTimeoutMs;
-    const byColumn = new Map(Object.entries(config.attributes).map(([name, { column }]) => [column, name]));
-    byColumn.set(config.accounts.login, 'login');
-    this.#attributeOf = (column) => byColumn.get(column);
-    const connectTimeoutMs = config.requestTimeoutMs;
-    this.#main = driver.pool(target, { max: config.maxConnections, connectTimeoutMs, name: 'tenure' });
+    this.#timeoutMs = settings.requestTimeoutMs;
+    this.#attributeOf = settings.attributeOf;
+    const connectTimeoutMs = settings.requestTimeoutMs;
+    this.#main = driver.pool(target, { max: settings.maxConnections, connectTimeoutMs, name: 'tenure' });
     this.#second = driver.pool(target, { max: 2, connectTimeoutMs, name: 'tenure-verify' });
   }
 

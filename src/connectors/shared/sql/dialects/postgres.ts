@@ -23,6 +23,9 @@ export const postgres: SqlDialect = {
   insert: ({ table, columns, places, key }) =>
     `insert into ${table} (${columns.join(', ')}) values (${places.join(', ')}) on conflict do nothing` +
     ` returning ${key}::text as native_id`,
+  // How long to wait is set at the begin of the transaction.
+  nameLock:
+    'select $2::int is not null as locked from pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended($1::text, 0)) as held',
   call: (procedure, places) => `call ${procedure}(${places.join(', ')})`,
   begin: (timeoutMs) => [`begin; set local statement_timeout = ${timeoutMs}; set local lock_timeout = ${timeoutMs}`],
   commit: 'commit',

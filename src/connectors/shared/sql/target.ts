@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { ConnectorConfigError } from '../errors.js';
-import type { SecretResolver } from '../secret.js';
-import { Secret } from '../secret.js';
-import type { SqlConfig } from './config.js';
+import { ConnectorConfigError } from '../../errors.js';
+import type { SecretResolver } from '../../secret.js';
+import { Secret } from '../../secret.js';
+import type { SqlConnectionConfig } from './connection.js';
 import { dialects } from './dialects/index.js';
 
 export interface TlsTarget {
@@ -26,7 +26,7 @@ export interface SqlTarget {
  * Reads the connection URL. TLS is on, its certificate and name checked, unless the host is loopback or `tls.mode` is
  * `none`. Throws ConnectorConfigError, which never holds a part of the URL, and SecretReferenceError.
  */
-export function targetOf(application: string, config: SqlConfig, secrets: SecretResolver): SqlTarget {
+export function targetOf(application: string, config: SqlConnectionConfig, secrets: SecretResolver): SqlTarget {
   const problem = (text: string): ConnectorConfigError => new ConnectorConfigError(application, [`url: ${text}`]);
   const revealed = secrets(config.url).reveal();
   if (!URL.canParse(revealed)) {
