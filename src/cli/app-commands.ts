@@ -135,7 +135,7 @@ function isFile(what: string): boolean {
 async function testFile(context: CliContext, path: string): Promise<TestReport> {
   const file = { path: `applications/${basename(path)}`, text: await textOf(path) };
   const registry = createShippedRegistry();
-  const others = await loadPolicyFiles(context.config.policyDir).catch(() => []);
+  const others = await loadPolicyFiles(context.config.policyDir, context.policyOverlay).catch(() => []);
   return testApplication(subjectOf(file, others, connectorChecks(registry)), {
     registry,
     deps: depsOf(context),

@@ -39,9 +39,13 @@ export async function makeSigned(
   await runProgram('openssl', ['req', '-newkey', 'rsa:2048', '-nodes', '-subj', subject, ...request], { user });
   const signer = ['-CA', at(`${authority}.pem`), '-CAkey', at(`${authority}.key`), '-days', String(days)];
   const serial = ['-set_serial', `0x${Buffer.from(name).toString('hex')}`, '-extfile', at(`${name}.ext`)];
-  await runProgram('openssl', ['x509', '-req', '-in', at(`${name}.req`), ...signer, ...serial, '-out', at(`${name}.pem`)], {
-    user,
-  });
+  await runProgram(
+    'openssl',
+    ['x509', '-req', '-in', at(`${name}.req`), ...signer, ...serial, '-out', at(`${name}.pem`)],
+    {
+      user,
+    },
+  );
 }
 
 /** The extensions of a server certificate for loopback. */

@@ -50,5 +50,7 @@ export async function startDaemon(options: DaemonOptions): Promise<RunningChild>
   if (mark !== undefined) await stopProcess(mark, ['SIGTERM', 'SIGKILL'], 5_000);
   signal.throwIfAborted();
   const words = lastLines(logFile, 3);
-  throw new Error(`${state.isOver ? 'it ended at once' : 'it did not answer in time'}${words === '' ? '' : ` (${words})`}`);
+  throw new Error(
+    `${state.isOver ? 'it ended at once' : 'it did not answer in time'}${words === '' ? '' : ` (${words})`}`,
+  );
 }

@@ -22,7 +22,13 @@ export function systemEnvironment(): Readonly<Record<string, string | undefined>
 export async function findProgram(name: string): Promise<string | undefined> {
   for (const folder of (systemEnvironment()['PATH'] ?? '').split(delimiter).filter((one) => one !== '')) {
     const path = join(folder, name);
-    if (await access(path, constants.X_OK).then(() => true, () => false)) return path;
+    if (
+      await access(path, constants.X_OK).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
   }
   return undefined;
 }
@@ -68,7 +74,9 @@ export async function runProgram(command: string, args: readonly string[], optio
 
 /** What a program prints, whatever it ends with: some give their version as a complaint. */
 export async function outputOf(command: string, args: readonly string[]): Promise<string> {
-  const said = await execute(command, args, { env: systemEnvironment(), timeout: 20_000 }).catch((error: unknown) => error);
+  const said = await execute(command, args, { env: systemEnvironment(), timeout: 20_000 }).catch(
+    (error: unknown) => error,
+  );
   return typeof said === 'object' && said !== null
     ? ['stdout', 'stderr'].map((name) => String(Reflect.get(said, name) ?? '')).join('\n')
     : '';

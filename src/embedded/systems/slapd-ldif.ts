@@ -116,7 +116,8 @@ export function slapdContent({ suffix, organisation, servicePassword, groups, ca
     (name) => `dn: ou=${name},${suffix}\nobjectClass: organizationalUnit\nou: ${name}\n`,
   );
   const empty = groups.map(
-    (name) => `dn: cn=${name},ou=groups,${suffix}\nobjectClass: groupOfNames\ncn: ${name}\nmember: cn=nobody,${suffix}\n`,
+    (name) =>
+      `dn: cn=${name},ou=groups,${suffix}\nobjectClass: groupOfNames\ncn: ${name}\nmember: cn=nobody,${suffix}\n`,
   );
   const canaries = canary === undefined ? [] : [canary];
   const probes = canaries.map(
