@@ -11,12 +11,13 @@ import { findProcesses, stopProcess } from '../processes.js';
 import { ensureDrop } from './payroll-drop.js';
 import { hasOverlay, writeOverlays } from './policy-overlay.js';
 import type { Overlay } from './policy-overlay.js';
+import { keycloak } from './keycloak.js';
 import { slapd } from './slapd.js';
 import { sshd } from './sshd.js';
 import { systemSlugs } from './system.js';
 import type { RealSystem, SystemContext, SystemSlug } from './system.js';
 
-const realSystems: readonly RealSystem[] = [slapd, sshd];
+const realSystems: readonly RealSystem[] = [slapd, keycloak, sshd];
 
 /** What one of the sample company's systems is in this home. */
 export interface SystemInfo {
@@ -69,7 +70,10 @@ export async function startSandboxSystems(options: SandboxSystemsOptions): Promi
 
 /** Ends what a supervisor that died left running; never another program. Safe to repeat. */
 export async function stopSystemSurvivors(folder: string): Promise<void> {
-  const survivors = await findProcesses((line) => line.includes(`${folder}/`) && /\b(slapd|sshd|java)\b/.test(line));
+  const isOurs = (line: string): boolean =>
+    /^(sshd: )?\S*(slapd|sshd|java) /.test(line) &&
+    [`-F ${folder}/`, `-f ${folder}/`, `-Dkc.home.dir=${folder}/`].some((part) => line.includes(part));
+  const survivors = await findProcesses(isOurs);
   await Promise.all(survivors.map((mark) => stopProcess(mark)));
 }
 

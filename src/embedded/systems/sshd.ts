@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { startDaemon } from './daemon.js';
-import { makeOnce, ownFile } from './folder.js';
+import { makeOnce, ownFile, ownFolder } from './folder.js';
 import { ensureDrop } from './payroll-drop.js';
 import { findProgram, missingPrograms, outputOf, runProgram } from './programs.js';
 import type { Found, RealSystem, SystemContext } from './system.js';
@@ -19,6 +19,7 @@ export const sshd: RealSystem = {
   overlay: 'sshd',
   find,
   prepare: async (context) => {
+    await ownFolder(context.folder, context.user);
     await makeOnce(join(context.folder, 'server'), context.user, () => provision(context));
     await ensureDrop(context.folder, context.user);
   },
