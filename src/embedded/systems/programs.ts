@@ -83,6 +83,7 @@ export async function outputOf(command: string, args: readonly string[]): Promis
 }
 
 function lastWords(error: unknown): string {
+  if (typeof error === 'object' && error !== null && Reflect.get(error, 'killed') === true) return 'it took too long';
   const said = typeof error === 'object' && error !== null ? String(Reflect.get(error, 'stderr') ?? '') : '';
   const lines = said.split('\n').filter((line) => line.trim() !== '');
   return lines.at(-1) ?? errorText(error).split('\n')[0] ?? '';
