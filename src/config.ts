@@ -19,6 +19,8 @@ export interface Config {
   readonly home: string;
   /** Absolute folder of the policy files. */
   readonly policyDir: string;
+  /** Absolute folder that is laid over it: a file there takes the place of the one of the same path. Set by npm start. */
+  readonly policyOverlay: string | undefined;
   /** Absolute folder for downloads that may be fetched again at any time. */
   readonly cacheDir: string;
   readonly logLevel: LogLevel;
@@ -49,6 +51,8 @@ export interface Config {
     readonly token: string | undefined;
     readonly scimPort: number;
     readonly wikiPort: number;
+    /** auto: real systems of this machine where they are; embedded: none of them. */
+    readonly systems: 'auto' | 'embedded';
   };
   /** What the command line client talks to; undefined: the stack described by run.json in home. */
   readonly client: { readonly url: string | undefined; readonly token: string | undefined };
@@ -110,6 +114,8 @@ const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https U
 const schema = z.object({
   TENURE_HOME: z.string().optional(),
   TENURE_POLICY_DIR: z.string().optional(),
+  TENURE_POLICY_OVERLAY: z.string().optional(),
+  TENURE_SANDBOX: z.enum(['auto', 'embedded'], { error: 'must be auto or embedded' }).default('auto'),
   TENURE_CACHE_DIR: z.string().optional(),
   XDG_CACHE_HOME: z.string().optional(),
   TENURE_LOG_LEVEL: z.enum(logLevels, { error: `must be one of ${logLevels.join(', ')}` }).default('info'),
@@ -167,6 +173,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
   return {
     home,
     policyDir: resolve(cwd, vars.TENURE_POLICY_DIR ?? 'policy'),
+    policyOverlay: vars.TENURE_POLICY_OVERLAY === undefined ? undefined : resolve(cwd, vars.TENURE_POLICY_OVERLAY),
     cacheDir: resolve(cwd, vars.TENURE_CACHE_DIR ?? join(vars.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tenure')),
     logLevel: vars.TENURE_LOG_LEVEL,
     api: { host: vars.TENURE_HOST, port: vars.TENURE_PORT },
@@ -186,6 +193,7 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
       token: vars.TENURE_SANDBOX_TOKEN,
       scimPort: vars.TENURE_TARGETS_SCIM_PORT,
       wikiPort: vars.TENURE_TARGETS_WIKI_PORT,
+      systems: vars.TENURE_SANDBOX,
     },
     client: { url: vars.TENURE_URL, token: vars.TENURE_TOKEN },
   };

@@ -132,7 +132,7 @@ function isFile(what: string): boolean {
 
 async function testFile(context: CliContext, path: string): Promise<TestReport> {
   const file = { path: `applications/${basename(path)}`, text: await textOf(path) };
-  const others = await loadPolicyFiles(context.config.policyDir).catch(() => []);
+  const others = await loadPolicyFiles(context.config.policyDir, context.policyOverlay).catch(() => []);
   return withTools(context, (tools) =>
     testApplication(subjectOf(file, others, connectorChecks(tools.registry)), {
       ...tools,

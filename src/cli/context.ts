@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Config } from '../config.js';
 import { ApiClient, findTarget } from './client.js';
 import { CliError, EXIT } from './exit.js';
@@ -20,6 +21,11 @@ export class CliContext {
     /** Where `env:` references of files that are tested here are looked up. */
     readonly variables: Readonly<Record<string, string | undefined>>,
   ) {}
+
+  /** What the stack of this home lays over the policy, see npm start. */
+  get policyOverlay(): string {
+    return this.config.policyOverlay ?? join(this.config.home, 'policy');
+  }
 
   /** The server; looked up when first needed, so that offline commands need none. */
   get api(): ApiClient {

@@ -36,9 +36,12 @@ export function addSystemCommands(program: Command, context: CliContext): void {
     .command('check [folder]')
     .description('checks policy files on this machine; needs no server')
     .action(async (folder: string | undefined) => {
-      const result = compilePolicy(await filesIn(folder ?? context.config.policyDir), {
-        connectors: connectorChecks(createShippedRegistry()),
-      });
+      const result = compilePolicy(
+        await filesIn(folder ?? context.config.policyDir, folder === undefined ? context.policyOverlay : undefined),
+        {
+          connectors: connectorChecks(createShippedRegistry()),
+        },
+      );
       const problems = result.ok ? [] : result.problems;
       if (!result.ok) context.exitCode = EXIT.failure;
       context.show({ ok: result.ok, problems }, () =>
@@ -96,9 +99,9 @@ export function addSystemCommands(program: Command, context: CliContext): void {
     });
 }
 
-async function filesIn(folder: string): Promise<PolicyFiles> {
+async function filesIn(folder: string, overlay: string | undefined): Promise<PolicyFiles> {
   try {
-    return await loadPolicyFiles(folder);
+    return await loadPolicyFiles(folder, overlay);
   } catch {
     throw new CliError(EXIT.usage, `${folder} cannot be read as a policy folder.`);
   }

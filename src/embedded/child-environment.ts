@@ -1,3 +1,4 @@
+import { policyOverlayFolder } from './home.js';
 import type { Config } from '../config.js';
 import { inheritedEnvironment, referenceText } from '../config.js';
 import type { DatabaseUrls } from './databases.js';
@@ -54,6 +55,7 @@ function common(facts: StackFacts): Variables {
     ...temporal,
     TENURE_HOME: config.home,
     TENURE_POLICY_DIR: config.policyDir,
+    TENURE_POLICY_OVERLAY: policyOverlayFolder(config.home),
     TENURE_HOST: config.api.host,
     TENURE_PORT: String(facts.ports.api),
     TENURE_DATABASE_APP_URL: urls.app,

@@ -27,6 +27,9 @@ const ownEntries = [
   'master.key',
   'report.key',
   'handover',
+  'policy',
+  'systems',
+  'systems.json',
 ] as const;
 
 const markSchema = z.object({ pid: z.number(), startedAt: z.string() });
@@ -56,8 +59,8 @@ export async function openHome(home: string, user: OsUser | undefined, waitMs = 
 }
 
 /** Removes what the stack made; anything else in the folder stays. Only for the holder of the lock, with all stopped. */
-export async function clearHome(home: string, databaseFolder: string): Promise<void> {
-  await rm(databaseFolder, { recursive: true, force: true });
+export async function clearHome(home: string, folders: readonly string[]): Promise<void> {
+  for (const folder of folders.filter((one) => one !== '')) await rm(folder, { recursive: true, force: true });
   for (const entry of ownEntries) await rm(join(home, entry), { recursive: true, force: true });
   await makeFolder(join(home, 'logs'), 0o700);
 }
@@ -66,15 +69,29 @@ export async function clearHome(home: string, databaseFolder: string): Promise<v
  * Where the database's files live: in home, or, when Postgres' user cannot reach that (root's private folders), in a
  * folder of the system that is named after the home.
  */
-export async function databaseFolder(home: string, user: OsUser | undefined): Promise<string> {
-  const inside = join(home, 'postgres');
-  const outside = join('/var/lib/tenure', Buffer.from(home).toString('base64url'), 'postgres');
+export function databaseFolder(home: string, user: OsUser | undefined): Promise<string> {
+  return reachableFolder(home, user, 'postgres');
+}
+
+/** The same for the real systems of the sandbox. */
+export function systemsFolder(home: string, user: OsUser | undefined): Promise<string> {
+  return reachableFolder(home, user, 'systems');
+}
+
+async function reachableFolder(home: string, user: OsUser | undefined, name: string): Promise<string> {
+  const inside = join(home, name);
+  const outside = join('/var/lib/tenure', Buffer.from(home).toString('base64url'), name);
   const folder = await firstReachableFolder(user === undefined ? [inside] : [inside, outside], user);
   if (folder !== undefined) return folder;
   throw new StackError(
-    `Postgres runs as the user ${user?.name ?? 'you are'}, who cannot reach ${home}.`,
+    `Servers run as the user ${user?.name ?? 'you are'}, who cannot reach ${home}.`,
     'Set TENURE_HOME to a folder that is not below a private one.',
   );
+}
+
+/** Where npm start writes the applications and roles of the systems that run; the worker lays it over the policy. */
+export function policyOverlayFolder(home: string): string {
+  return join(home, 'policy');
 }
 
 /** Reads a file's text or makes it (mode 0600) from `create`; what is there is never changed. */

@@ -11,8 +11,11 @@ const variables = {
   temporalUi: 'TENURE_TEMPORAL_UI_PORT',
   scim: 'TENURE_TARGETS_SCIM_PORT',
   wiki: 'TENURE_TARGETS_WIKI_PORT',
+  directory: 'TENURE_PORT',
+  sso: 'TENURE_PORT',
+  payroll: 'TENURE_PORT',
 } as const;
-const names = ['api', 'postgres', 'temporal', 'temporalUi', 'scim', 'wiki'] as const;
+const names = ['api', 'postgres', 'temporal', 'temporalUi', 'scim', 'wiki', 'directory', 'sso', 'payroll'] as const;
 type PortName = (typeof names)[number];
 export type Ports = Readonly<Record<PortName, number>>;
 
@@ -31,6 +34,8 @@ export async function choosePorts(config: Config): Promise<Ports> {
     temporalUi: config.temporal.embedded.uiPort,
     scim: config.sandbox.scimPort,
     wiki: config.sandbox.wikiPort,
+    // Any free one, the same again at the next start.
+    ...{ directory: 0, sso: 0, payroll: 0 },
   };
   const unused: Partial<Record<PortName, boolean>> = {
     postgres: config.database.mode === 'brought',

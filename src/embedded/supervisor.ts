@@ -11,7 +11,16 @@ import { apiEnvironment, targetsEnvironment, workerEnvironment } from './child-e
 import { openDatabase } from './databases.js';
 import type { DatabaseUrls } from './databases.js';
 import { StackError } from './errors.js';
-import { clearHome, databaseFolder, keepSecret, openHome, randomKey, readJson, writeJson } from './home.js';
+import {
+  clearHome,
+  databaseFolder,
+  systemsFolder,
+  keepSecret,
+  openHome,
+  randomKey,
+  readJson,
+  writeJson,
+} from './home.js';
 import type { HomeLock } from './home.js';
 import { Keeper } from './keeper.js';
 import type { RunningChild } from './keeper.js';
@@ -25,33 +34,16 @@ import { installPostgres } from './postgres-binaries.js';
 import { startPostgres, stopPostgresSurvivor } from './postgres.js';
 import type { RunningPostgres } from './postgres.js';
 import { markProcess, stopProcess } from './processes.js';
+import type { RunInfo } from './run-info.js';
 import { searchAttributes } from './search-attributes.js';
+import { describeSystems, startSandboxSystems, stopSystemSurvivors } from './systems/sandbox-systems.js';
+import type { SystemInfo } from './systems/sandbox-systems.js';
 import { findTemporalCli } from './temporal-cli.js';
 import { ensureNamespace, startTemporal, stopTemporalSurvivor, temporalFailure } from './temporal.js';
 
 const childrenSchema = z.record(z.string(), z.object({ pid: z.number(), startedAt: z.string() }));
 
-/** What run.json holds while the stack is up, and for as long as nobody tidied up after a crash. */
-export interface RunInfo {
-  readonly api: string;
-  readonly docs: string;
-  /** Missing when Temporal was brought. */
-  readonly temporalUi?: string;
-  readonly temporalAddress: string;
-  readonly temporalNamespace: string;
-  /** Owner of Tenure's database; a secret, like the token. */
-  readonly postgresUrl: string;
-  readonly token: string;
-  /** Public: what `tenure report verify` checks signatures with. */
-  readonly reportKeys: PublicKeys;
-  /** The sandbox targets, for looking at them past Tenure; secrets. */
-  readonly sandbox: {
-    readonly directoryUrl: string;
-    readonly wikiUrl: string;
-    readonly scimToken: string;
-    readonly erpUrl: string;
-  };
-}
+export type { RunInfo } from './run-info.js';
 
 export interface StackOptions {
   readonly config: Config;
@@ -97,6 +89,9 @@ class Supervisor {
   readonly #keepers: Keeper<RunningChild>[] = [];
   #isStopping: Promise<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
+  /** Ends the starting of systems that nobody waits for any longer. */
+  readonly #givingUp = new AbortController();
+  #systems: Promise<readonly SystemInfo[]> = Promise.resolve([]);
 
   constructor(options: StackOptions, user: OsUser | undefined, lock: HomeLock) {
     this.#options = options;
@@ -107,8 +102,9 @@ class Supervisor {
 
   async start(): Promise<RunInfo> {
     const folder = this.#config.database.mode === 'embedded' ? await databaseFolder(this.#config.home, this.#user) : '';
-    await this.#stopSurvivors(folder);
-    if (this.#options.fresh) await clearHome(this.#config.home, folder);
+    const systems = await systemsFolder(this.#config.home, this.#user);
+    await this.#stopSurvivors(folder, systems);
+    if (this.#options.fresh) await clearHome(this.#config.home, [folder, systems]);
     if (this.#options.fresh && this.#config.database.mode === 'brought') {
       this.#options.say('--fresh: the database in TENURE_DATABASE_URL was brought and is left as it is.');
     }
@@ -119,6 +115,9 @@ class Supervisor {
       randomBytes(24).toString('base64url'),
     );
     this.#options.signal.throwIfAborted();
+    // Beside the rest, because Keycloak takes longer than all of it; awaited before the worker, whose policy names them.
+    this.#systems = this.#startSystems(systems, ports);
+    this.#systems.catch(() => undefined);
     const postgres = await this.#postgres(folder, ports);
     const urls = await openDatabase(this.#config, postgres?.adminUrl);
     this.#options.signal.throwIfAborted();
@@ -139,6 +138,8 @@ class Supervisor {
 
   async #stopAll(): Promise<void> {
     await this.#lock.announceStop().catch(() => undefined);
+    this.#givingUp.abort(new Error('the stack is stopped'));
+    await this.#systems.catch(() => undefined);
     for (const keeper of this.#keepers.toReversed()) await keeper.stop();
     await this.#writing;
     await rm(join(this.#config.home, 'run.json'), { force: true });
@@ -146,13 +147,26 @@ class Supervisor {
   }
 
   /** API, worker and targets end by themselves when their supervisor dies; the databases do not. */
-  async #stopSurvivors(folder: string): Promise<void> {
+  async #stopSurvivors(folder: string, systems: string): Promise<void> {
     const known = (await readJson(join(this.#config.home, 'children.json'), childrenSchema)) ?? {};
     const nodes = ['api', 'worker', 'targets'].flatMap((name) => known[name] ?? []);
     await Promise.all(nodes.map((mark) => stopProcess(mark)));
     if (folder !== '') await stopPostgresSurvivor(folder);
     await stopTemporalSurvivor(this.#temporalFile());
+    await stopSystemSurvivors(systems);
     await rm(join(this.#config.home, 'run.json'), { force: true });
+  }
+
+  #startSystems(folder: string, ports: Ports): Promise<readonly SystemInfo[]> {
+    return startSandboxSystems({
+      config: this.#config,
+      folder,
+      ports,
+      user: this.#user,
+      say: this.#options.say,
+      keep: (title, name, start) => this.#keep(title, name, start),
+      signal: AbortSignal.any([this.#options.signal, this.#givingUp.signal]),
+    });
   }
 
   async #postgres(folder: string, ports: Ports): Promise<RunningPostgres | undefined> {
@@ -223,13 +237,16 @@ class Supervisor {
     this.#options.signal.throwIfAborted();
     await this.#node('API', 'api', { ...apiEnvironment(facts), ...targets.ready.env });
     this.#options.signal.throwIfAborted();
+    const systems = await this.#systems;
     await this.#node('Worker', 'worker', { ...workerEnvironment(facts), ...targets.ready.env });
+    this.#options.say(['The sample company’s systems:', ...describeSystems(systems)].join('\n'));
     const { env } = targets.ready;
     return {
       directoryUrl: env['TENURE_SANDBOX_SCIM_URL'] ?? '',
       wikiUrl: env['TENURE_SANDBOX_WIKI_URL'] ?? '',
       scimToken: env['TENURE_SANDBOX_SCIM_TOKEN'] ?? '',
       erpUrl: env['TENURE_SANDBOX_ERP_URL'] ?? '',
+      systems,
     };
   }
 

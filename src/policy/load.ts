@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PolicyFile, PolicyFiles } from '../domain/policy/types.js';
 
@@ -7,11 +7,19 @@ const FOLDERS = ['', 'applications', 'roles'] as const;
 /**
  * Reads the policy folder: `lifecycle.yaml`, `applications/*.yaml`, `roles/*.yaml`, and any other YAML file beside them, so that a misplaced one
  * is reported by the compiler and not silently ignored. Paths are relative with forward slashes, in order. Throws the file system's error when
- * the folder cannot be read. Read-only, safe to repeat.
+ * the folder cannot be read. A file in `overlay` (a missing folder is an empty one) takes the place of the one of the same path. Read-only, safe to repeat.
  */
-export async function loadPolicyFiles(directory: string): Promise<PolicyFiles> {
-  const lists = await Promise.all(FOLDERS.map((folder) => loadFolder(directory, folder)));
-  return lists.flat().sort((a, b) => (a.path < b.path ? -1 : 1));
+export async function loadPolicyFiles(directory: string, overlay?: string): Promise<PolicyFiles> {
+  const files = new Map<string, PolicyFile>();
+  for (const one of await loadAll(directory)) files.set(one.path, one);
+  if (overlay !== undefined && (await stat(overlay).catch(() => undefined)) !== undefined) {
+    for (const one of await loadAll(overlay)) files.set(one.path, one);
+  }
+  return [...files.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function loadAll(directory: string): Promise<readonly PolicyFile[]> {
+  return (await Promise.all(FOLDERS.map((folder) => loadFolder(directory, folder)))).flat();
 }
 
 async function loadFolder(directory: string, folder: string): Promise<readonly PolicyFile[]> {

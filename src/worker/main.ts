@@ -31,7 +31,9 @@ async function main(): Promise<void> {
     logger,
     sites: config.workerSites,
   });
-  if (config.workerSites.length === 0) await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'worker');
+  if (config.workerSites.length === 0) {
+    await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir, config.policyOverlay), 'worker');
+  }
   const policy = await deps.policies.active(deps.db);
   const connection = await NativeConnection.connect(config.temporal.connection ?? {});
   const workers = await startWorkers({

@@ -18,6 +18,8 @@ const freePorts = {
   TENURE_POSTGRES_PORT: '0',
   TENURE_TEMPORAL_PORT: '0',
   TENURE_TEMPORAL_UI_PORT: '0',
+  // The same on every machine; the real ones have a test of their own.
+  TENURE_SANDBOX: 'embedded',
 };
 
 /** A supervisor in a process of its own and what it said so far. */

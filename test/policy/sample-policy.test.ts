@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import { manualFactory } from '../../src/connectors/manual/index.js';
 import { createRegistry } from '../../src/connectors/registry.js';
 import { scimFactory } from '../../src/connectors/scim/index.js';
@@ -9,6 +10,8 @@ import { sqlFactory } from '../../src/connectors/sql/index.js';
 import { compilePolicy } from '../../src/domain/policy/compile.js';
 import { POLICY_FILE_KINDS, policyFileKind, policyJsonSchema } from '../../src/domain/policy/schemas.js';
 import type { PolicyFileKind } from '../../src/domain/policy/schemas.js';
+import { filledIn, writeOverlays } from '../../src/embedded/systems/policy-overlay.js';
+import type { Overlay } from '../../src/embedded/systems/policy-overlay.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
 import { loadPolicyFiles } from '../../src/policy/load.js';
 import { writePolicySchemas } from '../../src/policy/write-schemas.js';
@@ -34,6 +37,54 @@ describe('the sample company', () => {
       expect([file.path, file.text.split('\n')[0]]).toEqual([file.path, `# yaml-language-server: $schema=${schema}`]);
     }
     expect(files.length).toBeGreaterThan(8);
+  });
+});
+
+describe('what real systems of the machine bring', () => {
+  const overlays: readonly Overlay[] = [
+    { name: 'slapd', values: { LDAP_URL: 'ldaps://127.0.0.1:1', LDAP_CA: 'file:/ca', LDAP_PASSWORD: 'file:/secret' } },
+    { name: 'keycloak', values: { KEYCLOAK_URL: 'http://127.0.0.1:1', KEYCLOAK_SECRET: 'file:/secret' } },
+    {
+      name: 'sshd',
+      values: {
+        SFTP_PORT: 22,
+        SFTP_USER: 'nobody',
+        SFTP_KEY: 'file:/key',
+        SFTP_HOST_KEY: `SHA256:${'A'.repeat(43)}`,
+        PAYROLL_FOLDER: '/drop "of" payroll',
+      },
+    },
+    { name: 'folder', values: { PAYROLL_FOLDER: '/drop' } },
+  ];
+  const laidOver = async (chosen: readonly Overlay[]) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tenure-overlay-'));
+    try {
+      await writeOverlays('policy', folder, chosen);
+      return await loadPolicyFiles('policy', folder);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  };
+  const connectors = connectorChecks(createShippedRegistry());
+
+  it.each([[[]], ...overlays.map((one) => [[one]]), [overlays.slice(0, 3)]])(
+    'compiles with every system alone and with all: %#',
+    async (chosen) => {
+      const result = compilePolicy(await laidOver(chosen), { connectors });
+      expect(result.ok ? [] : result.problems).toEqual([]);
+    },
+  );
+
+  it('takes the place of the file of the same path, and adds the others', async () => {
+    const merged = await laidOver(overlays.slice(0, 3));
+    expect(merged.filter(({ path }) => path === 'applications/directory.yaml')).toEqual([
+      expect.objectContaining({ text: expect.stringContaining('connector: ldap') }),
+    ]);
+    expect(merged.map(({ path }) => path)).toEqual(expect.arrayContaining(['applications/sso.yaml', 'roles/sso.yaml']));
+  });
+
+  it('refuses a name that no system gives', () => {
+    expect(() => filledIn("url: '${LDAP_PORT}'", {})).toThrow('LDAP_PORT');
   });
 });
 

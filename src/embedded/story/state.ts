@@ -34,14 +34,26 @@ export interface Proofs {
   readonly open: readonly EvidenceView[];
 }
 
-/** The latest verdict of each check counts: what was pending and then seen is proven. `rows` oldest first. */
+/** One operation of one process; each of its checks is a row. */
+function keyOf({ processId, application, phase, operation }: EvidenceView): string {
+  return JSON.stringify([processId, application, phase, operation]);
+}
+
+/**
+ * The latest verdict of each check counts: what was pending and then seen is proven. A sign-in that cannot be tried at all (a file has none) is not open when
+ * the same operation was proven by reading; alone it is. `rows` oldest first.
+ */
 export function proofsOf(rows: readonly EvidenceView[]): Proofs {
   const latest = new Map<string, EvidenceView>();
   for (const row of rows)
     latest.set(JSON.stringify([row.processId, row.application, row.phase, row.operation, row.check]), row);
   const verdicts = [...latest.values()];
-  const open = verdicts.filter((row) => row.verdict !== 'proven');
-  return { proven: verdicts.length - open.length, open };
+  const proven = verdicts.filter((row) => row.verdict === 'proven');
+  const isReadBack = (row: EvidenceView): boolean => proven.some((other) => keyOf(other) === keyOf(row));
+  const open = verdicts.filter(
+    (row) => row.verdict !== 'proven' && !(row.verdict === 'unprovable' && row.code === 'no-probe' && isReadBack(row)),
+  );
+  return { proven: proven.length, open };
 }
 
 /** What went wrong with a person's proofs: an open check, or a process that should have changed something and proved nothing. */

@@ -21,17 +21,20 @@ export type ChildName = 'api' | 'worker' | 'temporal' | 'postgres' | 'targets';
 export class Home {
   readonly #runs: Run[] = [];
 
-  private constructor(readonly folder: string) {}
+  private constructor(
+    readonly folder: string,
+    private readonly systems: 'auto' | 'embedded',
+  ) {}
 
-  static async make(): Promise<Home> {
+  static async make(systems: 'auto' | 'embedded' = 'embedded'): Promise<Home> {
     const folder = await mkdtemp(join(tmpdir(), 'tenure-e2e-'));
     await chmod(folder, 0o711);
-    return new Home(folder);
+    return new Home(folder, systems);
   }
 
   /** Starts the real stack with the story, as `npm start -- ARGS` does. */
   start(...args: string[]): Run {
-    const run = new Run(this.folder, args);
+    const run = new Run(this.folder, this.systems, args);
     this.#runs.push(run);
     return run;
   }
@@ -69,9 +72,9 @@ export class Run {
   output = '';
   readonly #ended: Promise<number | null>;
 
-  constructor(home: string, args: readonly string[]) {
+  constructor(home: string, systems: 'auto' | 'embedded', args: readonly string[]) {
     this.child = spawn(process.execPath, [program, ...args], {
-      env: { ...process.env, NODE_OPTIONS: '', TENURE_HOME: home, ...freePorts },
+      env: { ...process.env, NODE_OPTIONS: '', TENURE_HOME: home, TENURE_SANDBOX: systems, ...freePorts },
       // Over the channel it hears of our end, should jest be killed.
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

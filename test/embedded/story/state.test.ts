@@ -50,6 +50,21 @@ function proof(change: Partial<EvidenceView> = {}): EvidenceView {
   };
 }
 
+describe('a target where no sign-in can be tried', () => {
+  const unprovable = proof({ check: 'sign-in', verdict: 'unprovable', code: 'no-probe' });
+
+  it('is proven by reading alone, and open when even that is missing', () => {
+    expect(proofsOf([proof(), unprovable])).toEqual({ proven: 1, open: [] });
+    expect(proofsOf([unprovable]).open).toEqual([unprovable]);
+    expect(proofsOf([proof({ operation: 'directory/other' }), unprovable]).open).toEqual([unprovable]);
+  });
+
+  it('stays open for any other reason', () => {
+    const other = { ...unprovable, code: 'probe-unknown' };
+    expect(proofsOf([proof(), other]).open).toEqual([other]);
+  });
+});
+
 describe('what is open', () => {
   it('is nothing when what had to begin has ended', () => {
     expect(openPoints(person(), ['joiner'], NOW)).toEqual([]);
