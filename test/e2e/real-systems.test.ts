@@ -13,10 +13,10 @@ import { Home } from './support/stack-process.js';
 
 const TIMEOUT_MS = 900_000;
 const reasons = (await Promise.all([reasonToSkipOpenLdap(), reasonToSkipSftp()])).filter((one) => one !== undefined);
-if (reasons.length > 0) console.warn(`skipped: ${reasons.join('; ')}`);
+const title = ['npm start with the systems of this machine', ...reasons.map((one) => `skipped: ${one}`)].join('; ');
 
 /** The oracles are the products' own clients and files, never Tenure. */
-(reasons.length === 0 ? describe : describe.skip)('npm start with the systems of this machine', () => {
+(reasons.length === 0 ? describe : describe.skip)(title, () => {
   let home: Home;
   beforeAll(async () => {
     await ensureBuild();
