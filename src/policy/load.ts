@@ -25,7 +25,7 @@ async function loadAll(directory: string): Promise<readonly PolicyFile[]> {
 async function loadFolder(directory: string, folder: string): Promise<readonly PolicyFile[]> {
   const entries = await readdir(join(directory, folder), { withFileTypes: true }).catch((error: unknown) => {
     // An absent sub-folder is an empty one; the folder itself must be there.
-    if (folder !== '' && error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (folder !== '' && typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT') {
       return [];
     }
     throw error;
