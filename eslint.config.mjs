@@ -16,6 +16,24 @@ const up = String.raw`^(\.\./)+`;
 const layer = (names, message, more = {}) => ({ regex: `${up}(${names.join('|')})/`, message, ...more });
 const rootFile = (name, message) => ({ regex: `${up}${name}\\.js$`, message });
 
+const connectorsAlone = layer(
+  [
+    'workflows',
+    'activities',
+    'db',
+    'planning',
+    'policy',
+    'hr',
+    'onboarding',
+    'report',
+    'api',
+    'worker',
+    'cli',
+    'embedded',
+  ],
+  'Connectors know the domain and nothing else of Tenure.',
+);
+
 const nest = {
   regex: '^(@nestjs/|fastify$|@fastify/)',
   message: 'NestJS and Fastify belong to src/api alone: everything else must work without them.',
@@ -209,27 +227,7 @@ export default tseslint.config(
   ),
   boundary(
     ['src/connectors/*.ts', 'src/connectors/shared/**/*.ts'],
-    [
-      nest,
-      temporal,
-      layer(
-        [
-          'workflows',
-          'activities',
-          'db',
-          'planning',
-          'policy',
-          'hr',
-          'onboarding',
-          'report',
-          'api',
-          'worker',
-          'cli',
-          'embedded',
-        ],
-        'Connectors know the domain and nothing else of Tenure.',
-      ),
-    ],
+    [nest, temporal, connectorsAlone],
     [env, envDestructured, proxies],
   ),
   ...connectorKinds.map((kind) =>
@@ -238,23 +236,7 @@ export default tseslint.config(
       [
         nest,
         temporal,
-        layer(
-          [
-            'workflows',
-            'activities',
-            'db',
-            'planning',
-            'policy',
-            'hr',
-            'onboarding',
-            'report',
-            'api',
-            'worker',
-            'cli',
-            'embedded',
-          ],
-          'Connectors know the domain and nothing else of Tenure.',
-        ),
+        connectorsAlone,
         {
           regex: String.raw`^\.\./\.\./config\.js$`,
           message: 'A connector gets its configuration and its secrets handed in.',

@@ -11,13 +11,13 @@ export interface VaultConfig {
     | { readonly how: 'jwt'; readonly role: string; readonly jwt: string; readonly mount: string };
 }
 
-const reference = z
-  .string()
-  .regex(
-    /^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/,
-    'must be a reference, env:NAME or file:PATH, never the secret itself',
-  )
-  .optional();
+/** A variable that holds a reference to `what`: of these secrets Vault itself is no keeper. */
+export const referenceTo = (what: string) =>
+  z
+    .string()
+    .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, `must be a reference, env:NAME or file:PATH, never ${what} itself`)
+    .optional();
+const reference = referenceTo('the secret');
 const mount = (fallback: string) =>
   z
     .string()

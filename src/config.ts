@@ -5,7 +5,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
-import { vaultConfig, vaultVariables } from './config-vault.js';
+import { referenceTo, vaultConfig, vaultVariables } from './config-vault.js';
 import type { VaultConfig } from './config-vault.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -105,10 +105,7 @@ const postgresUrl = z
   .string()
   .refine(isPostgresUrl, 'must be a Postgres URL such as postgresql://user:password@host:5432/database')
   .optional();
-const secretReference = z
-  .string()
-  .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$/, 'must be a reference, env:NAME or file:PATH, never the key itself')
-  .optional();
+const secretReference = referenceTo('the key');
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional();
 
 const schema = z.object({

@@ -1,7 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker, makeTelemetryFilterString } from '@temporalio/worker';
-import { loadConfig } from '../../src/config.js';
-import { onStop, reportReady } from '../../src/embedded/child.js';
+import { runBenchWorker } from '../workflow-worker.js';
 
 /** Activities that cost the engine what any activity costs, and nothing more. */
 const activities = {
@@ -10,16 +8,7 @@ const activities = {
 };
 export type BareActivities = typeof activities;
 
-const config = loadConfig();
-Runtime.install({
-  shutdownSignals: [],
-  logger: new DefaultLogger('WARN'),
-  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-});
-const connection = await NativeConnection.connect(config.temporal.connection ?? {});
-const worker = await Worker.create({
-  connection,
-  namespace: config.temporal.namespace,
+await runBenchWorker({
   taskQueue: 'bare',
   workflowBundle: { codePath: fileURLToPath(new URL('./bare-bundle.js', import.meta.url)) },
   activities,
@@ -27,11 +16,3 @@ const worker = await Worker.create({
   maxConcurrentActivityTaskExecutions: 40,
   maxConcurrentLocalActivityExecutions: 40,
 });
-const running = worker.run();
-onStop(async () => {
-  if (worker.getState() === 'RUNNING') worker.shutdown();
-  await running;
-  await connection.close();
-});
-reportReady();
-await running;

@@ -4,6 +4,7 @@ import { guidBytes } from '../../src/connectors/active-directory/identifiers.js'
 import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { createSecretResolver } from '../../src/connectors/secret.js';
 import type { SambaAd } from '../systems/samba-ad.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -108,14 +109,7 @@ export function activeDirectoryHarness(server: SambaAd): Harness {
       // Everything is encrypted: what is longer than any read or handshake is the create with its long texts.
       const proxy = await startFaultProxy({ host: server.address, port: 636 }, (bytes) => bytes.length > 2500);
       const proxied = activeDirectoryConnector(server, { url: `ldaps://127.0.0.1:${proxy.port}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     stop: () => connector.close(),
   };

@@ -3,6 +3,7 @@ import type { AccountRef, AttributeValue, Connector } from '../../src/connectors
 import { identityProviderFactory } from '../../src/connectors/identity-provider/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { Json, Realm } from '../systems/keycloak.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -115,14 +116,7 @@ export async function identityProviderHarness(
       const isWrite = (bytes: Buffer): boolean => /^(POST|PUT|DELETE) \/admin\//.test(bytes.toString('latin1', 0, 16));
       const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isWrite);
       const proxied = connectorTo(realm, { ...config, baseUrl: `http://127.0.0.1:${proxy.port}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: async (login, secret) => {
       const form = { grant_type: 'password', username: login, password: secret.reveal(), scope: 'openid' };

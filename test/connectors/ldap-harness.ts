@@ -3,6 +3,7 @@ import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { ldapFactory } from '../../src/connectors/ldap/index.js';
 import { createSecretResolver } from '../../src/connectors/secret.js';
 import type { OpenLdap } from '../systems/openldap.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -103,14 +104,7 @@ export function ldapHarness(server: OpenLdap): Harness {
       const proxy = await startFaultProxy({ host: '127.0.0.1', port: server.port }, isAdd);
       const changes = { url: `ldap://127.0.0.1:${proxy.port}`, tls: { mode: 'none' } };
       const proxied = ldapConnector(server, changes);
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     stop: async () => {
       await connector.close();

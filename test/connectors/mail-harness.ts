@@ -6,6 +6,7 @@ import { mailFactory } from '../../src/connectors/mail/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { MailSystem } from '../systems/mail.js';
 import { mailDomain } from '../systems/mail.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
 import type { Beyond, Harness, Peeked } from './kit/harness.js';
@@ -66,27 +67,13 @@ export async function mailHarness(system: MailSystem): Promise<Harness> {
       const target = { host: '127.0.0.1', port: system.ports.doveadm };
       const proxy = await startFaultProxy(target, (bytes) => bytes.includes('dictSet'));
       const proxied = through(proxy.port);
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     throughHttpProxy: async () => {
       const origin = `http://127.0.0.1:${system.ports.doveadm}`;
       const proxy = await startHttpFaultProxy(origin, ({ body }) => body.includes('dictSet'));
       const proxied = through(Number(new URL(proxy.origin).port));
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxied.close();
-          await proxy.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: (login, secret) => openSession(system, login, secret),
     stop: async () => {

@@ -4,6 +4,7 @@ import { radiusFactory } from '../../src/connectors/radius/index.js';
 import { createSecretResolver } from '../../src/connectors/secret.js';
 import type { FreeRadius } from '../systems/freeradius.js';
 import { radiusSecret } from '../systems/freeradius.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -147,14 +148,7 @@ export function radiusHarness(server: FreeRadius, passwords: 'directory' | 'loca
         {},
         changed((url) => (url.port = String(proxy.port))),
       );
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: async (login) => {
       const id = await startSession(server, login);

@@ -3,6 +3,7 @@ import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { restFactory } from '../../src/connectors/rest/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { Gitea } from '../systems/gitea.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -100,26 +101,12 @@ export async function giteaHarness(gitea: Gitea): Promise<Harness> {
         /^(POST|PUT|PATCH|DELETE) \/api\//.test(bytes.toString('latin1', 0, 20)),
       );
       const proxied = giteaConnector(gitea, { baseUrl: `http://127.0.0.1:${proxy.port}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     throughHttpProxy: async () => {
       const proxy = await startHttpFaultProxy(gitea.baseUrl);
       const proxied = giteaConnector(gitea, { baseUrl: proxy.origin });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxied.close();
-          await proxy.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     stop: async () => {
       await connector.close();

@@ -3,6 +3,7 @@ import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { restFactory } from '../../src/connectors/rest/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { Realm } from '../systems/keycloak.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -112,14 +113,7 @@ async function proxied(realm: Realm) {
     /^(POST|PUT|PATCH|DELETE) \/admin\//.test(bytes.toString('latin1', 0, 20));
   const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isWrite);
   const connector = keycloakConnector(realm, {}, realm.service.secret, `http://127.0.0.1:${proxy.port}`);
-  return {
-    connector,
-    fail: proxy.fail,
-    close: async () => {
-      await proxy.close();
-      await connector.close();
-    },
-  };
+  return behindProxy(proxy, connector);
 }
 
 function wrongConfig(): Config {

@@ -3,6 +3,7 @@ import type { Attributes, Connector } from '../../src/connectors/connector.js';
 import { restFactory } from '../../src/connectors/rest/index.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { Synapse } from '../systems/synapse.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -84,26 +85,12 @@ export async function synapseHarness(synapse: Synapse): Promise<Harness> {
         writes.test(bytes.toString('latin1', 0, 200)),
       );
       const proxied = synapseConnector(synapse, { baseUrl: `http://127.0.0.1:${proxy.port}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     throughHttpProxy: async () => {
       const proxy = await startHttpFaultProxy(synapse.baseUrl);
       const proxied = synapseConnector(synapse, { baseUrl: proxy.origin });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxied.close();
-          await proxy.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: async (login, secret) => {
       const identifier = { type: 'm.id.user', user: login };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AttributeValue, Attributes, Connector } from '../../src/connectors/connector.js';
 import { scimFactory } from '../../src/connectors/scim/index.js';
 import { Secret } from '../../src/connectors/secret.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -137,27 +138,13 @@ export async function scimHarness(server: ScimServerUnderTest): Promise<Harness>
       const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isWrite);
       proxies.push(proxy);
       const proxied = scimConnector(server, { baseUrl: `http://127.0.0.1:${proxy.port}${target.pathname}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     throughHttpProxy: async () => {
       const target = new URL(server.baseUrl);
       const proxy = await startHttpFaultProxy(target.origin);
       const proxied = scimConnector(server, { baseUrl: `${proxy.origin}${target.pathname}` });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxied.close();
-          await proxy.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     ...(server.config['sessions'] === undefined
       ? {}

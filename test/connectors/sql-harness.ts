@@ -6,6 +6,7 @@ import { sqlFactory } from '../../src/connectors/sql/index.js';
 import type { Erp } from '../../src/embedded/targets/erp.js';
 import { ensureErp } from '../../src/embedded/targets/erp.js';
 import { acquirePostgres } from '../support/stack.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -234,14 +235,7 @@ export async function sqlHarness(variant?: ErpVariant): Promise<Harness> {
       const isCommit = (bytes: Buffer): boolean => bytes.includes('commit');
       const proxy = await startFaultProxy({ host: target.hostname, port: Number(target.port) }, isCommit);
       const proxied = erp.connector(changeUrl((url) => (url.port = String(proxy.port))));
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: async (login, secret) => {
       const url = new URL(erp.serviceUrl);

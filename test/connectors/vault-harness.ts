@@ -7,6 +7,7 @@ import { vaultFactory } from '../../src/connectors/vault/index.js';
 import { acquirePostgres } from '../support/stack.js';
 import type { OpenLdap } from '../systems/openldap.js';
 import type { Vault, VaultAnswer } from '../systems/vault.js';
+import { behindProxy } from './kit/behind-proxy.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 import { startFaultProxy } from './kit/fault-proxy.js';
@@ -258,14 +259,7 @@ export function vaultHarness(world: VaultWorld): Harness {
       const target = { host: '127.0.0.1', port: world.vault.plainPort };
       const proxy = await startFaultProxy(target, (bytes) => lookup.test(bytes.toString('latin1', 0, 60)));
       const proxied = world.connector({ address: `http://127.0.0.1:${proxy.port}`, tls: undefined });
-      return {
-        connector: proxied,
-        fail: proxy.fail,
-        close: async () => {
-          await proxy.close();
-          await proxied.close();
-        },
-      };
+      return behindProxy(proxy, proxied);
     },
     openSession: async (login, secret) => {
       const answer = await call('POST', `auth/userpass/login/${login}`, { password: secret.reveal() }, '');

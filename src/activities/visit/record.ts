@@ -31,11 +31,8 @@ export async function settle(
   findings: readonly Finding[],
   accountId?: AccountId,
 ): Promise<void> {
-  const { db, keys } = visit.deps;
   const at = visit.clock();
-  const sealed = await Promise.all(
-    findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
-  );
+  const sealed = await sealedFindings(visit, findings);
   await visit.company.recorder.end({ visit, outcome, findings, sealed, accountId, at });
 }
 
@@ -105,11 +102,15 @@ async function writeEndings({ db, keys }: ActivityDeps, endings: readonly Ending
 
 /** Stores what was seen of a visit that is not over, for the person who has to decide. */
 export async function keepFindings(visit: VisitContext, findings: readonly Finding[]): Promise<void> {
-  const { db, keys } = visit.deps;
-  const sealed = await Promise.all(
-    findings.map((finding) => keys.encryptFor(db, visit.row.identity_id, 'evidence', finding.seen)),
+  if (findings.length === 0) return;
+  const sealed = await sealedFindings(visit, findings);
+  await insertingEvidence([{ visit, findings, sealed }], sql``).execute(visit.deps.db);
+}
+
+function sealedFindings({ deps, row }: VisitContext, findings: readonly Finding[]): Promise<Buffer[]> {
+  return Promise.all(
+    findings.map((finding) => deps.keys.encryptFor(deps.db, row.identity_id, 'evidence', finding.seen)),
   );
-  if (findings.length > 0) await insertingEvidence([{ visit, findings, sealed }], sql``).execute(db);
 }
 
 function insertingEvidence(

@@ -1,10 +1,9 @@
-import { z } from 'zod';
-import type { Connector, ConnectorDescriptor, Finding, Health, OperationContext, TargetSchema } from '../connector.js';
+import type { Connector, Finding, Health, OperationContext, TargetSchema } from '../connector.js';
 import { isConnectorError } from '../errors.js';
-import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
-import { Secret } from '../secret.js';
 import { compareState } from '../shared/compare.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { measureHealth } from '../shared/health.js';
+import { resetBy } from '../shared/reset.js';
 import type { PowershellContext } from './accounts.js';
 import { findAccounts, listAccounts, readAccount } from './accounts.js';
 import {
@@ -27,26 +26,23 @@ import type { HostOperation } from './script-sets.js';
 import { hostFunctions } from './script-sets.js';
 import { createAccount, deleteAccount, sealAccount, setEnabled, setPassword, updateAccount } from './write-account.js';
 
-export const powershellDescriptor: ConnectorDescriptor = {
-  kind: 'powershell',
-  version: '1',
-  title: 'PowerShell (Active Directory, Exchange, SharePoint, own scripts)',
-  configSchema: z.toJSONSchema(powershellConfigSchema, { io: 'input' }),
-};
+export const powershellDescriptor = describeKind(
+  'powershell',
+  'PowerShell (Active Directory, Exchange, SharePoint, own scripts)',
+  powershellConfigSchema,
+);
 
 /** The connector for targets that PowerShell scripts reach; see docs/connectors/powershell.md. */
-export const powershellFactory: ConnectorFactory = {
-  kind: 'powershell',
-  descriptor: powershellDescriptor,
-  configSchema: powershellConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(powershellConfigSchema, application, rawConfig);
+export const powershellFactory = factoryOf(
+  powershellDescriptor,
+  powershellConfigSchema,
+  (application, config, deps) => {
     const secrets = Object.fromEntries(
       Object.entries(config.secrets).map(([name, reference]) => [name, deps.secrets(reference)]),
     );
     return createPowershellConnector({ application, config, host: createHost(config, secrets, deps.logger) });
   },
-};
+);
 
 /** Exported so that a test can look at the hosts. */
 export function createPowershellConnector(shell: PowershellContext): Connector {
@@ -99,25 +95,13 @@ function accountOperations(shell: PowershellContext) {
     delete: (ref, ctx) => deleteAccount(shell, ref, ctx),
     seal: (ref, secret, ctx) => sealAccount(shell, ref, secret, ctx),
     setSecret: (ref, secret, ctx) => setPassword(shell, ref, secret, 'setSecret', ctx),
-    resetCredentials: async (ref, sink, ctx) => {
-      const secret = Secret.random();
-      const result = await setPassword(shell, ref, secret, 'resetCredentials', ctx);
-      const { reference } = await sink.put(secret);
-      return { ...result, secretReference: reference };
-    },
+    resetCredentials: resetBy((ref, secret, ctx) => setPassword(shell, ref, secret, 'resetCredentials', ctx)),
   } satisfies Partial<Connector>;
 }
 
-async function health({ host }: PowershellContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    const call = { operation: 'health', command: hostFunctions.health, result: resultSchemas.nothing };
-    await host.call(call, ctx, 'reading');
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
+function health({ host }: PowershellContext, ctx: OperationContext): Promise<Health> {
+  const call = { operation: 'health', command: hostFunctions.health, result: resultSchemas.nothing };
+  return measureHealth(() => host.call(call, ctx, 'reading'));
 }
 
 /** Compares what is configured with what the host has and the target knows. Reads only. */

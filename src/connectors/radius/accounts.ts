@@ -10,6 +10,7 @@ import { ConnectorError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { Session } from '../shared/sql/client.js';
+import { requireAccount } from '../shared/object-class.js';
 import type { RadiusContext } from './rows.js';
 import {
   isLogin,
@@ -18,7 +19,6 @@ import {
   observe,
   readRows,
   isAccount,
-  requireAccount,
   requireAttributes,
   requireRows,
   stateGroups,

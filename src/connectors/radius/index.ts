@@ -1,18 +1,9 @@
-import { z } from 'zod';
-import type {
-  Capabilities,
-  Connector,
-  ConnectorDescriptor,
-  ConnectorOperation,
-  Finding,
-  Health,
-  OperationContext,
-} from '../connector.js';
+import type { Capabilities, Connector, ConnectorOperation, Finding, OperationContext } from '../connector.js';
 import { isConnectorError } from '../errors.js';
-import type { ConnectorFactory } from '../registry.js';
-import { parseConfig } from '../registry.js';
 import type { SecretResolver } from '../secret.js';
 import { Secret } from '../secret.js';
+import { describeKind, factoryOf } from '../shared/factory.js';
+import { measureHealth } from '../shared/health.js';
 import { SqlDatabase } from '../shared/sql/client.js';
 import { dialects } from '../shared/sql/dialects/index.js';
 import { drivers } from '../shared/sql/drivers/index.js';
@@ -27,36 +18,28 @@ import type { RadiusContext } from './rows.js';
 import { listSessions, revokeSessions } from './sessions.js';
 import { probeSignIn, serverProblem } from './sign-in.js';
 
-export const radiusDescriptor: ConnectorDescriptor = {
-  kind: 'radius',
-  version: '1',
-  title: 'VPN and network access by FreeRADIUS on Postgres',
-  configSchema: z.toJSONSchema(radiusConfigSchema, { io: 'input' }),
-};
+export const radiusDescriptor = describeKind(
+  'radius',
+  'VPN and network access by FreeRADIUS on Postgres',
+  radiusConfigSchema,
+);
 
 /** The connector for VPN access by FreeRADIUS; see docs/connectors/radius.md. */
-export const radiusFactory: ConnectorFactory = {
-  kind: 'radius',
-  descriptor: radiusDescriptor,
-  configSchema: radiusConfigSchema,
-  create: (application, rawConfig, deps) => {
-    const config = parseConfig(radiusConfigSchema, application, rawConfig);
-    const dialect = dialects.postgres;
-    const { requestTimeoutMs, maxConnections, tables } = config;
-    const target = targetOf(application, { ...config, dialect: dialect.name }, deps.secrets);
-    const settings = { requestTimeoutMs, maxConnections, attributeOf: () => undefined };
-    return createRadiusConnector({
-      application,
-      config,
-      dialect,
-      database: new SqlDatabase(target, settings, dialect, drivers.postgres),
-      server:
-        config.server === undefined ? undefined : { ...config.server, secret: deps.secrets(config.server.secret) },
-      gateways: gatewaysOf(config, deps.secrets),
-      table: (name) => `${dialect.quote(tables.schema)}.${dialect.quote(tables[name])}`,
-    });
-  },
-};
+export const radiusFactory = factoryOf(radiusDescriptor, radiusConfigSchema, (application, config, { secrets }) => {
+  const dialect = dialects.postgres;
+  const { requestTimeoutMs, maxConnections, tables, server } = config;
+  const target = targetOf(application, { ...config, dialect: dialect.name }, secrets);
+  const settings = { requestTimeoutMs, maxConnections, attributeOf: () => undefined };
+  return createRadiusConnector({
+    application,
+    config,
+    dialect,
+    database: new SqlDatabase(target, settings, dialect, drivers.postgres),
+    server: server === undefined ? undefined : { ...server, secret: secrets(server.secret) },
+    gateways: gatewaysOf(config, secrets),
+    table: (name) => `${dialect.quote(tables.schema)}.${dialect.quote(tables[name])}`,
+  });
+});
 
 function gatewaysOf(config: RadiusConfig, secrets: SecretResolver): ReadonlyMap<string, Peer> {
   const gateways = Object.entries(config.sessions?.gateways ?? {});
@@ -95,7 +78,8 @@ function createRadiusConnector(radius: RadiusContext): Connector {
     descriptor: radiusDescriptor,
     capabilities: () => radiusCapabilities(radius.config),
     schema: () => Promise.resolve(schemaOf(radius)),
-    health: (ctx) => health(radius, ctx),
+    health: (ctx) =>
+      measureHealth(() => radius.database.reading('health', ctx, (session) => session.read(radius.dialect.ping))),
     validate: (ctx) => validate(radius, ctx),
     close: () => radius.database.close(),
     list: (query, ctx) => listAccounts(radius, query, ctx),
@@ -139,17 +123,6 @@ function optionalOperations(radius: RadiusContext): Partial<Connector> {
       ? {}
       : { probeSignIn: (login, secret, ctx) => probeSignIn(radius, server, login, secret, ctx) }),
   };
-}
-
-async function health(radius: RadiusContext, ctx: OperationContext): Promise<Health> {
-  const started = performance.now();
-  try {
-    await radius.database.reading('health', ctx, (session) => session.read(radius.dialect.ping));
-    return { ok: true, latencyMs: performance.now() - started };
-  } catch (error) {
-    const code = isConnectorError(error) ? error.code : 'UNAVAILABLE';
-    return { ok: false, code, latencyMs: performance.now() - started };
-  }
 }
 
 async function validate(radius: RadiusContext, ctx: OperationContext): Promise<readonly Finding[]> {

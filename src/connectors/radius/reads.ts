@@ -12,9 +12,10 @@ import type {
 import { ConnectorError } from '../errors.js';
 import { compareState } from '../shared/compare.js';
 import type { Session } from '../shared/sql/client.js';
+import { requireAccount } from '../shared/object-class.js';
 import { loginsBy } from './accounts.js';
 import type { RadiusContext } from './rows.js';
-import { isAccount, isLogin, observe, readRows, requireAccount, stateGroups } from './rows.js';
+import { isAccount, isLogin, observe, readRows, stateGroups } from './rows.js';
 
 /** One page by user name, so rows that come or go between pages disturb nothing. */
 export async function listAccounts(

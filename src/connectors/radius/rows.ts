@@ -6,6 +6,7 @@ import { sameValue } from '../shared/compare.js';
 import type { Session, SqlDatabase } from '../shared/sql/client.js';
 import type { SqlDialect } from '../shared/sql/dialect.js';
 import type { Row } from '../shared/sql/driver.js';
+import { requireAccount } from '../shared/object-class.js';
 import type { Peer } from './client.js';
 import type { RadiusConfig } from './config.js';
 
@@ -37,10 +38,6 @@ export interface Rows {
 /** After every profile: FreeRADIUS stops at the first group that does not say Fall-Through. */
 const statePriority = 1_000_000;
 const passwordRow = "(lower(attribute) like '%-password' or lower(attribute) = 'password-with-header')";
-
-export function requireAccount(objectClass: string, operation: string): void {
-  if (objectClass !== 'account') throw new ConnectorError({ code: 'UNSUPPORTED', operation, sent: false });
-}
 
 export function isLogin(login: string): boolean {
   return /^[\w.@+-]{1,128}$/.test(login);

@@ -4,12 +4,13 @@ import { ConnectorError } from '../errors.js';
 import type { ConnectorErrorCode } from '../errors.js';
 import type { Session } from '../shared/sql/client.js';
 import { timeLimit } from '../shared/time-limit.js';
+import { requireAccount } from '../shared/object-class.js';
 import type { Peer } from './client.js';
 import { exchange } from './client.js';
 import { codes, disconnectRequest, numberAttribute, textAttribute, types } from './codec.js';
 import type { Attribute } from './codec.js';
 import type { RadiusContext } from './rows.js';
-import { isAccount, isLogin, readRows, requireAccount } from './rows.js';
+import { isAccount, isLogin, readRows } from './rows.js';
 
 interface OpenSession {
   readonly login: string;
