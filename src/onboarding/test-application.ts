@@ -220,7 +220,7 @@ async function canaryFindings(
     ];
   const found = await connector.find({ attribute: 'login', value: canaryLogin }, ctx);
   if (found.length > 0) return [];
-  const canMake = connector.create !== undefined && connector.setSecret !== undefined;
+  const canMake = connector.create !== undefined && (connector.setSecret !== undefined || connector.seal !== undefined);
   return canMake
     ? [
         finding('info', 'canary-not-there', 'the canary is not there yet: Tenure makes it before the first proof', [

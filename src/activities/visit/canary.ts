@@ -1,4 +1,4 @@
-import type { SignInAnswer } from '../../connectors/connector.js';
+import type { AccountRef, ObservedAccount, SignInAnswer } from '../../connectors/connector.js';
 import { Secret } from '../../connectors/secret.js';
 import { SYSTEM } from '../../db/keys.js';
 import { sql } from 'kysely';
@@ -31,13 +31,16 @@ export async function canaryAnswer(visit: VisitContext): Promise<CanaryAnswer> {
 }
 
 async function signIn(visit: VisitContext): Promise<SignInAnswer['answer']> {
-  const { canaryLogin } = visit.application;
+  const { canaryLogin, canaryAttributes } = visit.application;
   if (canaryLogin === undefined || visit.connector.probeSignIn === undefined) return 'unknown';
   const secret = await ensureCanary(visit, canaryLogin);
   const answer = await tryIn(visit, canaryLogin, secret);
-  // A canary that lost its secret (a write that the target did not carry out, a restored backup) would leave every later cut unproven.
-  if (answer !== 'wrong-secret') return answer;
-  await setCanarySecret(visit, canaryLogin, secret);
+  // A canary that lost its secret (a write that the target did not carry out, a restored backup), or that lacks what the target asks of an
+  // account before it lets it in, would leave every later cut unproven. A disabled one is somebody's doing: a person decides.
+  const mendable = answer === 'wrong-secret' || (answer === 'unknown' && canaryAttributes !== undefined);
+  if (!mendable) return answer;
+  const [found] = await findCanary(visit, canaryLogin);
+  if (found !== undefined) await equip(visit, found.ref, secret);
   return tryIn(visit, canaryLogin, secret);
 }
 
@@ -46,10 +49,21 @@ async function tryIn(visit: VisitContext, login: string, secret: Secret): Promis
   return (await visit.connector.probeSignIn?.(login, secret, ctx))?.answer ?? 'unknown';
 }
 
-async function setCanarySecret(visit: VisitContext, login: string, secret: Secret): Promise<void> {
-  const key = `canary/${visit.row.application}/secret`;
-  const [found] = await visit.connector.find({ attribute: 'login', value: login }, operationContext(visit, key, false));
-  if (found !== undefined) await visit.connector.setSecret?.(found.ref, secret, operationContext(visit, key, false));
+function findCanary(visit: VisitContext, login: string): Promise<readonly ObservedAccount[]> {
+  return visit.connector.find({ attribute: 'login', value: login }, operationContext(visit, keyOf(visit), false));
+}
+
+/** Gives a standing canary what policy says about it and its secret, and opens it. */
+async function equip(visit: VisitContext, ref: AccountRef, secret: Secret): Promise<void> {
+  const { connector } = visit;
+  const context = (step: string) => operationContext(visit, `${keyOf(visit)}/${step}`, false);
+  const wanted = Object.entries(visit.application.canaryAttributes ?? {});
+  const delta = wanted.map(([attribute, value]) => ({ attribute, op: 'replace' as const, value }));
+  if (delta.length > 0) await connector.update?.(ref, delta, context('update'));
+  // Where a secret cannot be set by itself, a seal sets it; opening the account keeps it.
+  if (connector.setSecret !== undefined) await connector.setSecret(ref, secret, context('secret'));
+  else await connector.seal?.(ref, secret, context('secret'));
+  await connector.enable?.(ref, context('enable'));
 }
 
 /** The canary's secret, after making sure the account stands with it. One worker at a time makes it; the others wait for the lock. */
@@ -81,20 +95,24 @@ async function ensureCanary(visit: VisitContext, login: string): Promise<Secret>
 
 async function makeCanary(visit: VisitContext, login: string, secret: Secret): Promise<string> {
   const { connector } = visit;
-  const key = `canary/${visit.row.application}`;
-  const [found] = await connector.find({ attribute: 'login', value: login }, operationContext(visit, key, false));
+  const key = keyOf(visit);
+  const [found] = await findCanary(visit, login);
+  const attributes = visit.application.canaryAttributes ?? {};
   const ref =
     found?.ref ??
     (
       await connector.create?.(
-        { objectClass: 'account', login, enabled: true, attributes: {} },
+        { objectClass: 'account', login, enabled: true, attributes },
         operationContext(visit, key, false),
       )
     )?.ref;
   if (ref === undefined) throw new Error('this target cannot hold a canary');
-  await connector.setSecret?.(ref, secret, operationContext(visit, `${key}/secret`, false));
-  await connector.enable?.(ref, operationContext(visit, `${key}/enable`, false));
+  await equip(visit, ref, secret);
   return ref.nativeId;
+}
+
+function keyOf(visit: VisitContext): string {
+  return `canary/${visit.row.application}`;
 }
 
 function secretOf(value: unknown): Secret {

@@ -89,7 +89,7 @@ class ExpressionCompiler {
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
     const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
       file.value;
-    const { quarantine, rate, site, handover, ...rest } = others;
+    const { quarantine, rate, site, handover, canaryAttributes, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -115,6 +115,7 @@ class ExpressionCompiler {
       ...(rate === undefined ? {} : { rate }),
       ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
+      ...(canaryAttributes === undefined ? {} : { canaryAttributes }),
       ...(instructions === undefined ? {} : { instructions }),
     };
   }

@@ -75,6 +75,10 @@ export const applicationSchema = z
       .min(1)
       .optional()
       .describe('Account that must still sign in for a negative probe to count.'),
+    canaryAttributes: z
+      .record(z.string().min(1), z.string())
+      .optional()
+      .describe('What the target asks of an account before it lets it in, for the canary: target attribute and value.'),
     instructions: z
       .string()
       .optional()

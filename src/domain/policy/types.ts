@@ -61,6 +61,8 @@ export interface ApplicationPolicy {
   readonly preStart: boolean;
   /** Canary account that must still sign in for a negative probe to count (design D5). */
   readonly canaryLogin?: string;
+  /** What the target asks of an account before it lets it in, for the canary. */
+  readonly canaryAttributes?: Readonly<Record<string, string>>;
   /** Text for the person who does it, for mode manual. Placeholders are attribute names. */
   readonly instructions?: string;
   /** Eventual consistency: how long a read may lag behind a write. */

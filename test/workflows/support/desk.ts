@@ -23,7 +23,7 @@ export function createDesk(): Desk {
   const target = new MemoryTarget();
   const lies = new Set<Lie>();
   const shipped = createShippedRegistry();
-  const connector = lying(createMemoryConnector(target, 'desk'), lies);
+  const connector = demanding(target, lying(createMemoryConnector(target, 'desk'), lies));
   const accountOf = (loginStart: string): MemoryAccount => {
     const found = [...target.accounts.values()].find((account) => account.login.startsWith(loginStart));
     if (found === undefined) throw new Error(`the desk has no ${loginStart}`);
@@ -65,6 +65,20 @@ function lying(honest: Connector, lies: ReadonlySet<Lie>): Connector {
   };
 }
 
+/** As some targets do, this one lets nobody in whose account lacks what it asks of each: here a title. */
+function demanding(target: MemoryTarget, honest: Connector): Connector {
+  return {
+    ...honest,
+    probeSignIn: async (login, secret, ctx) => {
+      const account = [...target.accounts.values()].find((one) => one.login === login);
+      if (account !== undefined && typeof account.attributes['title'] !== 'string')
+        return { answer: 'unknown', code: 'not-fully-set-up', road: 'memory:sign-in' };
+      if (honest.probeSignIn === undefined) throw new Error('the memory connector signs in');
+      return honest.probeSignIn(login, secret, ctx);
+    },
+  };
+}
+
 const DESK = `
 slug: desk
 name: Service desk
@@ -86,6 +100,7 @@ handover:
     keepsCopy: false
     autoReply: { subject: No longer here, text: '{name} has left. Please write to {delegate}.' }
 canaryLogin: desk-canary
+canaryAttributes: { title: Canary }
 `;
 
 /** Everybody has an account at the desk, and at nothing else that hands anything over; nobody's hands are needed. */
