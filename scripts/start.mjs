@@ -14,7 +14,7 @@ company's story through it, and stays up until Ctrl-C. Data are kept in .tenure 
   --help    this text
 
 Everything can be moved: TENURE_HOME, TENURE_PORT, TENURE_TEMPORAL_PORT, TENURE_TEMPORAL_UI_PORT, TENURE_POSTGRES_PORT
-(0: any free port), TENURE_POLICY_DIR. Bring your own: TENURE_DATABASE_URL, TEMPORAL_ADDRESS. See .env.example.
+(0: any free port), TENURE_POLICY_DIR. TENURE_SANDBOX=embedded starts no real slapd, Keycloak and sshd. Bring your own: TENURE_DATABASE_URL, TEMPORAL_ADDRESS. See .env.example.
 `;
 
 try {

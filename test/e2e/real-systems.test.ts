@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { RunInfo } from '../../src/embedded/supervisor.js';
 import { ensureBuild } from '../support/build.js';
 import { parseLdif, systemEnvironment } from '../systems/debian.js';
+import { reasonToSkipKeycloak } from '../systems/keycloak.js';
 import { reasonToSkipOpenLdap } from '../systems/openldap.js';
 import { reasonToSkipSftp } from '../systems/sftp.js';
 import { expectedDirectory } from './support/expected.js';
@@ -13,7 +14,11 @@ import { Home } from './support/stack-process.js';
 
 const TIMEOUT_MS = 900_000;
 const reasons = (await Promise.all([reasonToSkipOpenLdap(), reasonToSkipSftp()])).filter((one) => one !== undefined);
-const title = ['npm start with the systems of this machine', ...reasons.map((one) => `skipped: ${one}`)].join('; ');
+
+const noKeycloak = await reasonToSkipKeycloak();
+const skipped = [...reasons, ...(noKeycloak === undefined ? [] : [noKeycloak])];
+const title = ['npm start with the systems of this machine', ...skipped.map((one) => `skipped: ${one}`)].join('; ');
+const expectedSso = { 'nina.justesen': true, 'peter.jespersen': true, 'jamel.reilly': false, 'billy.wilkinson': false };
 
 /** The oracles are the products' own clients and files, never Tenure. */
 (reasons.length === 0 ? describe : describe.skip)(title, () => {
@@ -40,6 +45,8 @@ const title = ['npm start with the systems of this machine', ...reasons.map((one
       const rows = (await readFile(join(accessOf(info, 'payroll')['drop'] ?? '', 'accounts.csv'), 'utf8')).split('\n');
       expect(rows.find((row) => row.includes(';jamel.reilly;'))).toContain(';inactive;');
       expect(rows.find((row) => row.includes(';nina.justesen;'))).toContain(';active;');
+      expect(noKeycloak === undefined).toBe(/sso +Keycloak [\d.]+ \(real\)/.test(run.output));
+      if (noKeycloak === undefined) expect(await inSso(info)).toMatchObject(expectedSso);
       expect(await run.end('SIGTERM')).toBe(0);
     },
     TIMEOUT_MS,
@@ -59,6 +66,21 @@ const title = ['npm start with the systems of this machine', ...reasons.map((one
 
 function accessOf(info: RunInfo, slug: string): Readonly<Record<string, string>> {
   return info.sandbox.systems.find((one) => one.slug === slug)?.access ?? {};
+}
+
+/** User names of the realm, and whether they are enabled, as the server's administrator sees them. */
+async function inSso(info: RunInfo): Promise<Readonly<Record<string, boolean>>> {
+  const { url = '', realm = '', adminUser = '', adminPassword = '' } = accessOf(info, 'sso');
+  const form = { grant_type: 'password', client_id: 'admin-cli', username: adminUser, password: adminPassword };
+  const body = new URLSearchParams(form);
+  const answer = await fetch(`${url}/realms/master/protocol/openid-connect/token`, { method: 'POST', body });
+  const { access_token: token } = (await answer.json()) as { readonly access_token: string };
+  const headers = { authorization: `Bearer ${token}` };
+  const users = (await (await fetch(`${url}/admin/realms/${realm}/users?max=100`, { headers })).json()) as {
+    readonly username: string;
+    readonly enabled: boolean;
+  }[];
+  return Object.fromEntries(users.map(({ username, enabled }) => [username, enabled]));
 }
 
 async function inDirectory(info: RunInfo) {

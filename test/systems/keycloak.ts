@@ -1,20 +1,25 @@
 /** Keycloak (Maven: org.keycloak:keycloak-quarkus-dist) with its embedded database: one server for a whole jest run, a realm for each suite. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { inheritedEnvironment, loadConfig } from '../../src/config.js';
 import { freePort, isRunning, lastLines, markProcess, spawnChild, stopProcess } from '../../src/embedded/processes.js';
+import {
+  copyKeycloakHome,
+  firstAdministrator,
+  keycloakHome,
+  keycloakVersion,
+} from '../../src/embedded/systems/keycloak-program.js';
+import { keycloakArguments } from '../../src/embedded/systems/keycloak-server.js';
 import type { ProcessMark } from '../../src/embedded/processes.js';
 import { recordMark } from '../support/run-folder.js';
 import { once } from '../support/stack.js';
 
 const run = promisify(execFile);
-export const keycloakVersion = '26.7.3';
 /** Of the master realm; only ever served on loopback. */
-const administrator = { user: 'admin', password: 'admin-secret-of-the-tests' };
+const administrator = firstAdministrator;
 
 export type Json = Record<string, unknown>;
 
@@ -77,7 +82,7 @@ export async function reasonToSkipKeycloak(): Promise<string | undefined> {
 export async function startKeycloak(): Promise<Keycloak> {
   const { baseUrl } = await once('keycloak', async (folder) => {
     const home = join(folder, 'keycloak');
-    await copyHome(await provisionedHome(), home);
+    await copyKeycloakHome(await provisionedHome(), home);
     const port = await freePort();
     const { baseUrl: url } = await startServer({
       home,
@@ -94,57 +99,7 @@ export async function startKeycloak(): Promise<Keycloak> {
 /** The program and a database that holds the master realm and its administrator. */
 async function provisionedHome(): Promise<string> {
   await run('java', ['-version']);
-  const cache = loadConfig().cacheDir;
-  const home = join(cache, `keycloak-${keycloakVersion}-home`);
-  if (existsSync(home)) return home;
-  mkdirSync(cache, { recursive: true });
-  const archive = await distribution(cache);
-  // Made under a name of its own and linked when it is whole: an interrupted start leaves nothing half-made behind.
-  const fresh = `${home}.${process.pid}`;
-  rmSync(fresh, { recursive: true, force: true });
-  mkdirSync(fresh);
-  await run('tar', ['xzf', archive, '-C', fresh, '--strip-components=1']);
-  const build = ['build', '--db=dev-file', '--features=scim-api', '--health-enabled=false', '--metrics-enabled=false'];
-  await run(join(fresh, 'bin', 'kc.sh'), build, { timeout: 240_000 });
-  const { mark } = await startServer({
-    home: fresh,
-    port: await freePort(),
-    jvm: [],
-    logFile: join(fresh, 'provision.log'),
-    env: {
-      KC_BOOTSTRAP_ADMIN_USERNAME: administrator.user,
-      KC_BOOTSTRAP_ADMIN_PASSWORD: administrator.password,
-    },
-  });
-  await stopProcess(mark, ['SIGTERM', 'SIGKILL'], 60_000);
-  try {
-    symlinkSync(fresh, home);
-  } catch (error) {
-    if (!existsSync(home)) throw error;
-  }
-  return home;
-}
-
-/** The distribution as Maven fetched it. */
-async function distribution(cache: string): Promise<string> {
-  const name = `keycloak-quarkus-dist-${keycloakVersion}.tar.gz`;
-  const archive = join(cache, name);
-  if (existsSync(archive)) return archive;
-  const folder = join(cache, `.keycloak.${process.pid}`);
-  const artifact = `org.keycloak:keycloak-quarkus-dist:${keycloakVersion}:tar.gz`;
-  const args = ['-q', '-B', 'dependency:copy', `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`];
-  await run('mvn', args, { cwd: cache, timeout: 400_000 });
-  renameSync(join(folder, name), archive);
-  rmSync(folder, { recursive: true, force: true });
-  return archive;
-}
-
-/** The program is shared, the database is a copy. */
-function copyHome(from: string, to: string): Promise<void> {
-  mkdirSync(to);
-  for (const name of ['lib', 'conf', 'providers', 'themes']) symlinkSync(join(from, name), join(to, name));
-  cpSync(join(from, 'data'), join(to, 'data'), { recursive: true });
-  return Promise.resolve();
+  return keycloakHome(loadConfig().cacheDir, () => undefined, new AbortController().signal);
 }
 
 interface ServerOptions {
@@ -160,26 +115,7 @@ interface ServerOptions {
 /** Java itself, not `kc.sh`: the script would be the process we know, and Java would outlive it. */
 async function startServer(options: ServerOptions): Promise<{ readonly baseUrl: string; readonly mark: ProcessMark }> {
   const { home, port, logFile } = options;
-  const opened = [
-    'java.base/java.util',
-    'java.base/java.util.concurrent',
-    'java.base/java.security',
-    'java.base/java.lang',
-  ];
-  const args = [
-    ...['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xms64m', '-Xmx512m', ...options.jvm],
-    ...['-Dfile.encoding=UTF-8', '-Duser.language=en', '-Duser.country=US', '-Djava.net.preferIPv4Stack=true'],
-    ...opened.map((name) => `--add-opens=${name}=ALL-UNNAMED`),
-    '-Djava.util.logging.manager=org.jboss.logmanager.LogManager',
-    '-Djava.util.concurrent.ForkJoinPool.common.threadFactory=io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory',
-    `-Dkc.home.dir=${home}`,
-    `-Djboss.server.config.dir=${join(home, 'conf')}`,
-    ...['-cp', join(home, 'lib', 'quarkus-run.jar'), 'io.quarkus.bootstrap.runner.QuarkusEntryPoint'],
-    // `local`: no cluster, so nothing listens beyond loopback.
-    ...['start', '--optimized', '--cache=local', '--http-enabled=true'],
-    // A name of its own, so that tokens and SCIM's audience hold through a proxy as well.
-    ...[`--hostname=http://127.0.0.1:${port}`, '--http-host=127.0.0.1', `--http-port=${port}`],
-  ];
+  const args = keycloakArguments(home, port, options.jvm);
   const env = { ...inheritedEnvironment(), ...options.env };
   const child = await spawnChild({ command: 'java', args, logFile, env });
   // The run goes on, and ends, without waiting for the server.

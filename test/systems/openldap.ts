@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../src/embedded/processes.js';
+import { slapdConfiguration, slapdContent } from '../../src/embedded/systems/slapd-ldif.js';
 import { runFolder } from '../support/run-folder.js';
 import type { Certificates, LdifEntry } from './debian.js';
 import { makeCertificates, parseLdif, reasonToSkip, run, startDaemon, systemEnvironment } from './debian.js';
@@ -91,123 +92,20 @@ export async function startOpenLdap(): Promise<OpenLdap> {
 }
 
 function configuration(folder: string, { ca, cert, key }: Certificates, service: string): string {
-  return `dn: cn=config
-objectClass: olcGlobal
-cn: config
-olcPidFile: ${folder}/slapd.pid
-olcTLSCACertificateFile: ${ca}
-olcTLSCertificateFile: ${cert}
-olcTLSCertificateKeyFile: ${key}
-olcTLSVerifyClient: try
-olcAuthzRegexp: cn=tenure-client ${service}
-
-dn: cn=module{0},cn=config
-objectClass: olcModuleList
-cn: module{0}
-olcModulePath: /usr/lib/ldap
-olcModuleLoad: back_mdb
-olcModuleLoad: memberof
-olcModuleLoad: refint
-olcModuleLoad: ppolicy
-olcModuleLoad: unique
-
-dn: cn=schema,cn=config
-objectClass: olcSchemaConfig
-cn: schema
-
-include: file:///etc/ldap/schema/core.ldif
-include: file:///etc/ldap/schema/cosine.ldif
-include: file:///etc/ldap/schema/inetorgperson.ldif
-include: file:///etc/ldap/schema/nis.ldif
-
-dn: olcDatabase={-1}frontend,cn=config
-objectClass: olcDatabaseConfig
-objectClass: olcFrontendConfig
-olcDatabase: {-1}frontend
-
-dn: olcDatabase={1}mdb,cn=config
-objectClass: olcDatabaseConfig
-objectClass: olcMdbConfig
-olcDatabase: {1}mdb
-olcSuffix: ${suffix}
-olcRootDN: cn=admin,${suffix}
-olcRootPW: ${rootPassword}
-olcDbDirectory: ${folder}/db
-olcDbMaxSize: 268435456
-olcDbNoSync: TRUE
-olcDbIndex: objectClass,uid,cn,employeeNumber,member,memberUid,memberOf,entryUUID,entryCSN eq
-olcLimits: dn.exact="${service}" size.soft=unlimited size.hard=unlimited size.prtotal=unlimited
-olcAccess: to attrs=userPassword by dn.exact="${service}" write by anonymous auth by * none
-olcAccess: to dn.subtree="ou=people,${suffix}" by dn.exact="${service}" write by * none
-olcAccess: to dn.subtree="ou=disabled,${suffix}" by dn.exact="${service}" write by * none
-olcAccess: to dn.subtree="ou=groups,${suffix}" by dn.exact="${service}" write by * none
-olcAccess: to * by dn.exact="${service}" read by * none
-
-dn: olcOverlay={0}memberof,olcDatabase={1}mdb,cn=config
-objectClass: olcOverlayConfig
-objectClass: olcMemberOf
-olcOverlay: {0}memberof
-olcMemberOfGroupOC: groupOfNames
-olcMemberOfMemberAD: member
-olcMemberOfMemberOfAD: memberOf
-olcMemberOfRefInt: TRUE
-
-dn: olcOverlay={1}refint,olcDatabase={1}mdb,cn=config
-objectClass: olcOverlayConfig
-objectClass: olcRefintConfig
-olcOverlay: {1}refint
-olcRefintAttribute: member
-olcRefintNothing: cn=nobody,${suffix}
-
-dn: olcOverlay={2}ppolicy,olcDatabase={1}mdb,cn=config
-objectClass: olcOverlayConfig
-objectClass: olcPPolicyConfig
-olcOverlay: {2}ppolicy
-olcPPolicyDefault: cn=default,ou=policies,${suffix}
-olcPPolicyHashCleartext: TRUE
-olcPPolicyUseLockout: TRUE
-
-dn: olcOverlay={3}unique,olcDatabase={1}mdb,cn=config
-objectClass: olcOverlayConfig
-objectClass: olcUniqueConfig
-olcOverlay: {3}unique
-olcUniqueURI: ldap:///?uid,employeeNumber?sub
-`;
+  return slapdConfiguration({
+    suffix,
+    folder,
+    modules: '/usr/lib/ldap',
+    schema: '/etc/ldap/schema',
+    tls: { ca, cert, key },
+    service,
+    rootPassword,
+    isDurable: false,
+  });
 }
 
 function content(servicePassword: string): string {
-  const units = ['people', 'disabled', 'groups', 'policies', 'services'].map(
-    (name) => `dn: ou=${name},${suffix}\nobjectClass: organizationalUnit\nou: ${name}\n`,
-  );
-  return `dn: ${suffix}
-objectClass: dcObject
-objectClass: organization
-o: Corp
-dc: corp
-
-${units.join('\n')}
-dn: cn=tenure,ou=services,${suffix}
-objectClass: organizationalRole
-objectClass: simpleSecurityObject
-cn: tenure
-userPassword: ${servicePassword}
-
-dn: cn=default,ou=policies,${suffix}
-objectClass: device
-objectClass: pwdPolicy
-cn: default
-pwdAttribute: userPassword
-pwdLockout: TRUE
-pwdMaxFailure: 4
-pwdCheckQuality: 1
-pwdMinLength: 8
-pwdAllowUserChange: TRUE
-
-dn: cn=staff,ou=groups,${suffix}
-objectClass: groupOfNames
-cn: staff
-member: cn=nobody,${suffix}
-
+  return `${slapdContent({ suffix, organisation: 'Corp', servicePassword, groups: ['staff'] })}
 dn: cn=unix,ou=groups,${suffix}
 objectClass: posixGroup
 cn: unix
