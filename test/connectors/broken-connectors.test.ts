@@ -37,6 +37,17 @@ const misreading =
     });
 
 /** Each group must catch what it is for. Optional methods are there: the honest connector has them all. */
+const leavesSessionsOpen: Breakage = {
+  group: 'sessions and credentials',
+  how: 'leaves sessions open',
+  breakIt: (honest) => ({
+    ...honest,
+    revokeSessions: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
+    listSessions: () => Promise.resolve({ count: 0, road: 'guess' }),
+  }),
+  finds: /survives its revocation/,
+};
+
 const breakages: readonly Breakage[] = [
   {
     group: 'descriptor',
@@ -203,16 +214,7 @@ const breakages: readonly Breakage[] = [
     breakIt: (honest) => ({ ...honest, addMember: (to, ref, ctx) => applied(honest.addMember!(to, ref, ctx)) }),
     finds: /a second add/,
   },
-  {
-    group: 'sessions and credentials',
-    how: 'leaves sessions open',
-    breakIt: (honest) => ({
-      ...honest,
-      revokeSessions: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
-      listSessions: () => Promise.resolve({ count: 0, road: 'guess' }),
-    }),
-    finds: /survives its revocation/,
-  },
+  leavesSessionsOpen,
   {
     group: 'sessions and credentials',
     how: 'returns the secret',
@@ -470,16 +472,7 @@ const administered: readonly Breakage[] = [
     }),
     finds: /a sign-in before the disable: "disabled"/,
   },
-  {
-    group: 'sessions and credentials',
-    how: 'leaves sessions open',
-    breakIt: (honest) => ({
-      ...honest,
-      revokeSessions: (ref) => Promise.resolve({ outcome: 'applied', ref, changed: [] }),
-      listSessions: () => Promise.resolve({ count: 0, road: 'guess' }),
-    }),
-    finds: /survives its revocation/,
-  },
+  leavesSessionsOpen,
   {
     group: 'forwarding',
     how: 'keeps no copy although one was asked for',

@@ -130,11 +130,18 @@ describe('what a leaver leaves behind, tier by tier', () => {
     }, 'the cut of the directory');
     expect(await inDirectory(world, `p${person}.`)).toMatchObject([{ active: false }]);
     if (phase === 'handover') {
-      await processOf(world, id, 'leaver', (row) => row.state === 'tail');
+      await eventually(async () => {
+        const leaver = (await processesOf(world, id)).find((row) => row.kind === 'leaver');
+        return leaver?.state === 'tail' ? true : undefined;
+      }, 'the retention beside the handover');
     }
     desk.lie();
     await retried(id);
-    expect((await verdicts(id)).filter((one) => one.startsWith(check)).at(-1)).toBe(`${check} proven ok`);
+    // A handover goes on beside the retention: the process rests before it is over.
+    await eventually(async () => {
+      const last = (await verdicts(id)).filter((one) => one.startsWith(check)).at(-1);
+      return last === `${check} proven ok` ? true : undefined;
+    }, `the proof of ${check}`);
   });
 
   it('gives its canary what the target asks of an account, again when it was lost', async () => {
