@@ -64,14 +64,16 @@ async function retain(run: ProcessRun, lost: readonly VisitId[], handover: Phase
     if (look !== 'due') return look;
     await cutLostWrites(run, lost);
   }
-  const archive = await untilRetained(run, (schedule) => schedule.archiveAt);
+  const archive = await untilMayDestroy(run, (schedule) => schedule.archiveAt);
   if (archive !== 'due') return archive;
   const archived = await putAway(run, 'archive');
   if (archived !== 'done') return archived;
-  const removal = await untilRetained(run, (schedule) => schedule.deleteAt);
+  const removal = await untilMayDestroy(run, (schedule) => schedule.deleteAt);
   if (removal !== 'due') return removal;
   const handedOver = await endOf(run, handover);
   if (handedOver !== 'done') return handedOver;
+  const free = await whileHeld(run);
+  if (free !== 'free') return free;
   const deleted = await putAway(run, 'delete');
   if (deleted !== 'done') return deleted;
   await bookkeeping.releaseNames(run.ref);
@@ -112,10 +114,38 @@ async function untilRetained(
   }
 }
 
+/** As `untilRetained`, and for as long as a legal hold is on the person: only the later of the two lets what destroys begin. */
+async function untilMayDestroy(
+  run: ProcessRun,
+  instantOf: (schedule: ProcessSchedule) => Instant,
+): Promise<'due' | 'rehired' | 'reopened'> {
+  for (;;) {
+    const due = await untilRetained(run, instantOf);
+    if (due !== 'due' || run.schedule.isHeld !== true) return due;
+    const free = await whileHeld(run);
+    if (free !== 'free') return free;
+    // The date may have moved meanwhile.
+    if (instantOf(run.schedule) <= now()) return 'due';
+  }
+}
+
+async function whileHeld(run: ProcessRun): Promise<'free' | 'rehired' | 'reopened'> {
+  await run.whileHeld('tail');
+  if (run.schedule.isHeld !== true) return 'free';
+  return run.isTailStopped() ? 'rehired' : 'reopened';
+}
+
 /** The exact undo of a joiner whose hire was rescinded: what it made is gone, what was there before is closed, the name stays blocked (edge case 9). */
 async function undoHire(run: ProcessRun): Promise<string> {
   await run.enterCut();
   const older = await bookkeeping.olderWrites(run.ref);
+  if (run.schedule.isHeld === true) {
+    // Closed and proven at once; what the hire had made is destroyed when it may be.
+    await executePhase(run, 'cut');
+    await executePhase(run, 'deprovision');
+    const free = await whileHeld(run);
+    if (free !== 'free') return free;
+  }
   await executePhase(run, 'undo');
   await outlastOlderWrites(run, [...older.live, ...older.unclear], ['undo']);
   await bookkeeping.releaseNames(run.ref);
