@@ -9,6 +9,7 @@ import type { ActivityDeps } from './deps.js';
 import { DESTROYING } from '../domain/process/kinds.js';
 import { LEGAL_HOLD } from '../domain/process/outcome.js';
 import { isHeld } from './process.js';
+import { lastProof } from './stays-dead.js';
 import { taskInstructions } from './instructions.js';
 import { TenureError } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
@@ -64,7 +65,7 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
   if (open !== undefined) return { taskId: open };
   const visit = input.visitId === undefined ? undefined : await contextOf(deps, input.visitId, input.now);
   const account = visit === undefined ? undefined : await loadAccount(visit);
-  const text = taskInstructions(input.kind, visit, account);
+  const text = taskInstructions(input.kind, visit, account) + (await whatCameBack(deps, input));
   const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', text);
   const taskId = randomUUID();
   await deps.db.transaction().execute(async (trx) => {
@@ -97,6 +98,13 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
     });
   });
   return { taskId };
+}
+
+/** Which application an incident is about, when its account was last proven closed, and when it was seen alive. */
+async function whatCameBack(deps: ActivityDeps, input: TaskRequest): Promise<string> {
+  if (input.kind !== 'came-back' || input.application === undefined) return '';
+  const { lastProvenAt, seenAliveAt } = await lastProof(deps, input.processId, input.application);
+  return `\n\n- application: ${input.application}\n- last proven closed: ${lastProvenAt ?? 'never'}\n- seen alive: ${seenAliveAt ?? 'unknown'}`;
 }
 
 /** Nobody is asked on behalf of a process whose row was closed (by a cut, while it was still running). Raises EventSuperseded. */

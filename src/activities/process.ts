@@ -24,6 +24,8 @@ export interface ProcessSchedule {
   readonly deleteAt: Instant;
   readonly visitPatienceMs: number;
   readonly recutSettleMs: number;
+  /** Looks after a cut; absent in histories from before there were any. */
+  readonly staysDeadMs?: readonly number[];
   readonly doNotRehire: boolean;
   /** A legal hold is on the person; absent in histories from before there were any. */
   readonly isHeld?: boolean;
@@ -84,7 +86,10 @@ function isGone(row: Selectable<ProcessTable>, now: Instant): boolean {
 function deadlines(
   { effective_at: effectiveAt, started_at: startedAt }: Selectable<ProcessTable>,
   lifecycle: LifecyclePolicy,
-): Pick<ProcessSchedule, 'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs'> {
+): Pick<
+  ProcessSchedule,
+  'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs' | 'staysDeadMs'
+> {
   // An end that became known late is cut at once, but what it leaves behind is kept for its time all the same.
   const cutAt = startedAt !== null && startedAt > effectiveAt ? startedAt : effectiveAt;
   return {
@@ -93,6 +98,7 @@ function deadlines(
     deleteAt: plusMs(cutAt, lifecycle.deleteAfterDays * DAY_MS),
     visitPatienceMs: lifecycle.visitPatienceMs,
     recutSettleMs: lifecycle.recutSettleMs,
+    staysDeadMs: lifecycle.staysDeadMs,
   };
 }
 

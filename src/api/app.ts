@@ -48,7 +48,7 @@ class ApiModule {
       controllers: [
         HrController,
         IdentitiesController,
-    LegalHoldsController,
+        LegalHoldsController,
         ProcessesController,
         ReportsController,
         ApprovalsController,

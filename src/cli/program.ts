@@ -44,7 +44,7 @@ export async function runCli(
       );
     addHrCommands(program, context);
     addPeopleCommands(program, context);
-  addHoldCommands(program, context);
+    addHoldCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
     addSystemCommands(program, context);

@@ -229,7 +229,7 @@ export interface OperatorTaskTable {
   process_id: ProcessId;
   visit_id: VisitId | null;
   application: ApplicationSlug | null;
-  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process';
+  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process' | 'came-back';
   code: string;
   attribute: string | null;
   instructions: Buffer | null;

@@ -45,6 +45,8 @@ interface Task {
   readonly taskId: string;
   resolution: TaskResolution['resolution'] | undefined;
   isTaken: boolean;
+  /** Nobody waits for its resolution. */
+  readonly isIncident?: true;
 }
 
 /**
@@ -282,6 +284,13 @@ export class ProcessRun {
     return task.resolution ?? 'skip';
   }
 
+  /** Opens a task that nothing waits for: somebody has to find out what happened. */
+  async raiseIncident(kind: 'came-back', application: string): Promise<void> {
+    const { taskId } = await bookkeeping.openTask({ ...this.ref, kind, code: kind, application });
+    if (!this.#tasks.some((one) => one.taskId === taskId))
+      this.#tasks.push({ taskId, resolution: undefined, isTaken: false, isIncident: true });
+  }
+
   /** Begins a cut at this process' own instant: raises the generation and cancels the person's other processes behind it. */
   async enterCut(): Promise<void> {
     const { cancel } = await bookkeeping.enterCut(this.ref);
@@ -381,7 +390,10 @@ export class ProcessRun {
       for (const task of tasks) task.isTaken = false;
       throw error;
     }
-    for (const task of tasks) task.resolution = resolution.resolution;
+    for (const task of tasks) {
+      task.resolution = resolution.resolution;
+      if (task.isIncident === true) this.#tasks.splice(this.#tasks.indexOf(task), 1);
+    }
     return { status: 'resolved' };
   }
 
