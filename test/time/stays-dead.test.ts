@@ -112,7 +112,7 @@ describe('what was cut stays dead, in skipped time on the real server', () => {
       [],
     ]);
     const text = await world.deps.keys.decryptFor(world.deps.db, id, 'task', incident?.instructions as Buffer);
-    expect(String(text)).toMatch(/last proven closed: \d{4}-.*\n- seen alive: \d{4}-/);
+    expect(text).toMatch(/last proven closed: \d{4}-.*\n- seen alive: \d{4}-/);
     const recuts = await world.deps.db
       .selectFrom('plan')
       .select('plan_id')
