@@ -6,6 +6,10 @@ import type { Operation, PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { AccountId, ApplicationSlug, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
+import { DESTROYING } from '../domain/process/kinds.js';
+import { LEGAL_HOLD } from '../domain/process/outcome.js';
+import { isHeld } from './process.js';
+import { lastProof } from './stays-dead.js';
 import { taskInstructions } from './instructions.js';
 import { TenureError } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
@@ -61,7 +65,7 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
   if (open !== undefined) return { taskId: open };
   const visit = input.visitId === undefined ? undefined : await contextOf(deps, input.visitId, input.now);
   const account = visit === undefined ? undefined : await loadAccount(visit);
-  const text = taskInstructions(input.kind, visit, account);
+  const text = taskInstructions(input.kind, visit, account) + (await whatCameBack(deps, input));
   const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', text);
   const taskId = randomUUID();
   await deps.db.transaction().execute(async (trx) => {
@@ -94,6 +98,13 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
     });
   });
   return { taskId };
+}
+
+/** Which application an incident is about, when its account was last proven closed, and when it was seen alive. */
+async function whatCameBack(deps: ActivityDeps, input: TaskRequest): Promise<string> {
+  if (input.kind !== 'came-back' || input.application === undefined) return '';
+  const { lastProvenAt, seenAliveAt } = await lastProof(deps, input.processId, input.application);
+  return `\n\n- application: ${input.application}\n- last proven closed: ${lastProvenAt ?? 'never'}\n- seen alive: ${seenAliveAt ?? 'unknown'}`;
 }
 
 /** Nobody is asked on behalf of a process whose row was closed (by a cut, while it was still running). Raises EventSuperseded. */
@@ -147,7 +158,7 @@ export interface TaskRecord extends Ref {
 
 /**
  * Carries out an operator's word on a task: `retry` lets the visit write again, `skip` settles it as skipped, `done-by-hand` settles it with the operator's
- * proof as attested evidence. Safe to repeat: a resolved task stays as it is.
+ * proof as attested evidence. Under a legal hold nobody's hands destroy either (GuardTripped). Safe to repeat: a resolved task stays as it is.
  */
 export async function recordResolution(deps: ActivityDeps, input: TaskRecord): Promise<void> {
   const task = await deps.db
@@ -191,6 +202,8 @@ async function resolveVisit(
       await settle(visit, 'skipped', []);
       return;
     case 'done-by-hand': {
+      if (destroys(visit.planned.operations) && (await isHeld(deps.db, input.identityId)))
+        throw new TenureError('GuardTripped', LEGAL_HOLD);
       const account = await attest(visit);
       // What the target did by itself has its own proof already; a visit in trouble is attested as a whole.
       const asked = visit.planned.operations.filter((one) => kind !== 'manual' || one.kind === 'manual');
@@ -205,6 +218,10 @@ async function resolveVisit(
       await settle(visit, 'by-hand', findings, account?.account_id);
     }
   }
+}
+
+function destroys(operations: readonly Operation[]): boolean {
+  return operations.flatMap((one) => one.steps ?? [one]).some((step) => DESTROYING.has(step.kind));
 }
 
 /** What was done by hand becomes the account as last observed, so that a later leaver finds it. */

@@ -35,6 +35,7 @@ const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
   correlation: 'Decide to whom the account belongs.',
   process:
     'This process cannot go on by itself. Put right what the code names (a failing expression: publish a corrected policy), then retry: it goes on with the newest policy.',
+  'came-back': 'An account that a cut had closed lives again. It was cut once more; find out who or what opened it.',
   'do-not-rehire': 'HR set the do-not-rehire flag, so nothing was provisioned. Clear it with HR, or skip.',
 };
 

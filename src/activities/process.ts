@@ -24,7 +24,11 @@ export interface ProcessSchedule {
   readonly deleteAt: Instant;
   readonly visitPatienceMs: number;
   readonly recutSettleMs: number;
+  /** Looks after a cut; absent in histories from before there were any. */
+  readonly staysDeadMs?: readonly number[];
   readonly doNotRehire: boolean;
+  /** A legal hold is on the person; absent in histories from before there were any. */
+  readonly isHeld?: boolean;
   /** How many amendments this reading takes into account. */
   readonly amendments: number;
   /** Workflow ids of this person's tails that must end before access is given again. */
@@ -57,9 +61,20 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row, policy.lifecycle),
     amendments: row.detail.amendments ?? 0,
+    isHeld: row.process_kind === 'leaver' && (await isHeld(deps.db, input.identityId)),
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
   };
+}
+
+/** Whether a legal hold is on the person. A statement of its own, behind the one that notes what was read: a hold in between is told of once more. */
+export async function isHeld(db: Queryable, identityId: IdentityId): Promise<boolean> {
+  const row = await db
+    .selectFrom('identity')
+    .select('held_since')
+    .where('identity_id', '=', identityId)
+    .executeTakeFirstOrThrow();
+  return row.held_since !== null;
 }
 
 /** The transition was withdrawn, or a leaver that has already cut was moved into the future: then its retention is over. */
@@ -71,7 +86,10 @@ function isGone(row: Selectable<ProcessTable>, now: Instant): boolean {
 function deadlines(
   { effective_at: effectiveAt, started_at: startedAt }: Selectable<ProcessTable>,
   lifecycle: LifecyclePolicy,
-): Pick<ProcessSchedule, 'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs'> {
+): Pick<
+  ProcessSchedule,
+  'graceUntil' | 'archiveAt' | 'deleteAt' | 'visitPatienceMs' | 'recutSettleMs' | 'staysDeadMs'
+> {
   // An end that became known late is cut at once, but what it leaves behind is kept for its time all the same.
   const cutAt = startedAt !== null && startedAt > effectiveAt ? startedAt : effectiveAt;
   return {
@@ -80,6 +98,7 @@ function deadlines(
     deleteAt: plusMs(cutAt, lifecycle.deleteAfterDays * DAY_MS),
     visitPatienceMs: lifecycle.visitPatienceMs,
     recutSettleMs: lifecycle.recutSettleMs,
+    staysDeadMs: lifecycle.staysDeadMs,
   };
 }
 
@@ -102,7 +121,7 @@ async function tailsOf(deps: ActivityDeps, input: ProcessRef): Promise<ProcessSc
 export interface ProcessMark extends ProcessRef {
   readonly state?: ProcessState;
   readonly phase?: Phase;
-  /** Why others may pass: `date`, `grace-period`, `approval`, `operator-task`, `retention`; null when it works. */
+  /** Why others may pass: `date`, `grace-period`, `approval`, `operator-task`, `retention`, `legal-hold`; null when it works. */
   readonly blockedOn?: string | null;
   readonly dueAt?: Instant | null;
 }

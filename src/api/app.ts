@@ -24,6 +24,7 @@ import { openApiDocument } from './http/openapi.js';
 import { ProblemFilter, routeOf } from './http/problem.filter.js';
 import { ApiProblem, toProblem } from './http/problem.js';
 import { IdentitiesController } from './identities/identities.controller.js';
+import { LegalHoldsController } from './identities/legal-holds.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
 import { ReportsController } from './reports/reports.controller.js';
@@ -47,6 +48,7 @@ class ApiModule {
       controllers: [
         HrController,
         IdentitiesController,
+        LegalHoldsController,
         ProcessesController,
         ReportsController,
         ApprovalsController,

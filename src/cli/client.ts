@@ -80,6 +80,14 @@ export class ApiClient {
     return this.#call<T>('POST', path, body, headers);
   }
 
+  put<T = unknown>(path: string, body: unknown): Promise<T> {
+    return this.#call<T>('PUT', path, body);
+  }
+
+  delete<T = unknown>(path: string, body: unknown): Promise<T> {
+    return this.#call<T>('DELETE', path, body);
+  }
+
   /** All pages of a list, up to `max` items. */
   async list<T>(path: string, max: number): Promise<readonly T[]> {
     const items: T[] = [];

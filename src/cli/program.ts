@@ -8,6 +8,7 @@ import { CliError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { addHrCommands } from './hr-commands.js';
 import type { Terminal } from './output.js';
+import { addHoldCommands } from './hold-commands.js';
 import { addPeopleCommands } from './people-commands.js';
 import { addReportCommands } from './report-commands.js';
 import { addSystemCommands } from './system-commands.js';
@@ -43,6 +44,7 @@ export async function runCli(
       );
     addHrCommands(program, context);
     addPeopleCommands(program, context);
+    addHoldCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
     addSystemCommands(program, context);

@@ -23,6 +23,8 @@ export interface IdentityTable {
   generation: Generated<number>;
   ledger_version: Generated<number>;
   next_due_at: Instant | null;
+  /** A legal hold is on the person: nothing of theirs is destroyed. Kept in step with `legal_hold`. */
+  held_since: Defaulted<Instant | null>;
 }
 export interface IdentityKeyTable {
   identity_id: string;
@@ -227,7 +229,7 @@ export interface OperatorTaskTable {
   process_id: ProcessId;
   visit_id: VisitId | null;
   application: ApplicationSlug | null;
-  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process';
+  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process' | 'came-back';
   code: string;
   attribute: string | null;
   instructions: Buffer | null;
@@ -347,6 +349,18 @@ export interface CredentialHandoverTable {
   collected_by: string | null;
 }
 
+/** An order to keep everything of a person. One stands at a time; lifted ones stay as rows. */
+export interface LegalHoldTable {
+  hold_id: string;
+  identity_id: IdentityId;
+  /** Reason and reference, under the person's key. */
+  terms: Buffer;
+  set_at: Instant;
+  set_by: string;
+  lifted_at: Instant | null;
+  lifted_by: string | null;
+  lift_reason: Buffer | null;
+}
 export interface ApplicationHealthTable {
   application: ApplicationSlug;
   ok: boolean;
@@ -445,6 +459,7 @@ export interface Schema {
   canary: CanaryTable;
   application_state: ApplicationStateTable;
   credential_handover: CredentialHandoverTable;
+  legal_hold: LegalHoldTable;
   application_health: ApplicationHealthTable;
   application_test: ApplicationTestTable;
   account_import: AccountImportTable;

@@ -1,4 +1,4 @@
-import { condition } from '@temporalio/workflow';
+import { condition, patched } from '@temporalio/workflow';
 import type { ProcessSchedule } from '../activities/process.js';
 import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
@@ -6,6 +6,7 @@ import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.j
 import { executePhase, phaseBeside } from './lib/execute-plan.js';
 import type { PhaseBeside } from './lib/execute-plan.js';
 import { ProcessRun } from './lib/process-run.js';
+import { Looks } from './lib/stays-dead.js';
 import { now, waitUntil } from './lib/wait.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
 
@@ -50,7 +51,7 @@ async function serveNotice(run: ProcessRun): Promise<boolean> {
   return true;
 }
 
-/** A write that was never answered may land long after: its account is looked at again this long after the cut. */
+/** Of leavers that were cut before there were looks at everything: a write that was never answered may land long after. */
 const LATE_LOOKS_MS = [60_000, 15 * 60_000, 24 * 3_600_000];
 
 /**
@@ -58,28 +59,61 @@ const LATE_LOOKS_MS = [60_000, 15 * 60_000, 24 * 3_600_000];
  * goes on beside it, and nothing is deleted before that is through.
  */
 async function retain(run: ProcessRun, lost: readonly VisitId[], handover: PhaseBeside | undefined): Promise<string> {
+  const looks = patched('stays-dead') ? new Looks(run, lost) : undefined;
   const cutAt = Date.now();
-  for (const afterMs of lost.length === 0 ? [] : LATE_LOOKS_MS) {
+  for (const afterMs of looks !== undefined || lost.length === 0 ? [] : LATE_LOOKS_MS) {
     const look = await untilRetained(run, () => new Date(cutAt + afterMs).toISOString() as Instant);
     if (look !== 'due') return look;
     await cutLostWrites(run, lost);
   }
-  const archive = await untilRetained(run, (schedule) => schedule.archiveAt);
+  const early = await keepDead(run, looks, (schedule) => schedule.archiveAt);
+  if (early !== 'due') return early;
+  const archive = await untilMayDestroy(run, (schedule) => schedule.archiveAt);
   if (archive !== 'due') return archive;
   const archived = await putAway(run, 'archive');
   if (archived !== 'done') return archived;
-  const removal = await untilRetained(run, (schedule) => schedule.deleteAt);
+  const late = await keepDead(run, looks, (schedule) => schedule.deleteAt);
+  if (late !== 'due') return late;
+  const removal = await untilMayDestroy(run, (schedule) => schedule.deleteAt);
   if (removal !== 'due') return removal;
   const handedOver = await endOf(run, handover);
   if (handedOver !== 'done') return handedOver;
+  const free = await whileHeld(run);
+  if (free !== 'free') return free;
   const deleted = await putAway(run, 'delete');
   if (deleted !== 'done') return deleted;
   await bookkeeping.releaseNames(run.ref);
   return 'deleted';
 }
 
-/** Archives or deletes. Ended by a rehire or a withdrawal before it is through: nobody who comes back waits for a target in trouble. */
-async function putAway(run: ProcessRun, phase: 'archive' | 'delete'): Promise<'done' | 'rehired' | 'reopened'> {
+/** A look that falls due this shortly after the accounts are gone is made before that. */
+const NEAR_MS = 3_600_000;
+
+/** Looks whether what was cut stays dead, up to an instant of the schedule; what lives again is cut again, once a look. */
+async function keepDead(
+  run: ProcessRun,
+  looks: Looks | undefined,
+  instantOf: (schedule: ProcessSchedule) => Instant,
+): Promise<'due' | 'rehired' | 'reopened'> {
+  for (;;) {
+    const at = looks?.nextAt();
+    const end = instantOf(run.schedule);
+    if (looks === undefined || at === undefined || Date.parse(at) > Date.parse(end) + NEAR_MS) return 'due';
+    const waited = await untilRetained(run, () => (at < end ? at : end));
+    if (waited !== 'due') return waited;
+    if (!(await looks.look()).isAlive) continue;
+    for (const phase of ['cut', 'deprovision'] as const) {
+      const ended = await putAway(run, phase);
+      if (ended !== 'done') return ended;
+    }
+  }
+}
+
+/** Archives or deletes, or cuts what came back. Ended by a rehire or a withdrawal before it is through: nobody who comes back waits for a target in trouble. */
+async function putAway(
+  run: ProcessRun,
+  phase: 'cut' | 'deprovision' | 'archive' | 'delete',
+): Promise<'done' | 'rehired' | 'reopened'> {
   const work = await phaseBeside(run, phase);
   const ended = await endOf(run, work);
   if (ended !== 'done') await work.stop();
@@ -112,10 +146,38 @@ async function untilRetained(
   }
 }
 
+/** As `untilRetained`, and for as long as a legal hold is on the person: only the later of the two lets what destroys begin. */
+async function untilMayDestroy(
+  run: ProcessRun,
+  instantOf: (schedule: ProcessSchedule) => Instant,
+): Promise<'due' | 'rehired' | 'reopened'> {
+  for (;;) {
+    const due = await untilRetained(run, instantOf);
+    if (due !== 'due' || run.schedule.isHeld !== true) return due;
+    const free = await whileHeld(run);
+    if (free !== 'free') return free;
+    // The date may have moved meanwhile.
+    if (instantOf(run.schedule) <= now()) return 'due';
+  }
+}
+
+async function whileHeld(run: ProcessRun): Promise<'free' | 'rehired' | 'reopened'> {
+  await run.whileHeld('tail');
+  if (run.schedule.isHeld !== true) return 'free';
+  return run.isTailStopped() ? 'rehired' : 'reopened';
+}
+
 /** The exact undo of a joiner whose hire was rescinded: what it made is gone, what was there before is closed, the name stays blocked (edge case 9). */
 async function undoHire(run: ProcessRun): Promise<string> {
   await run.enterCut();
   const older = await bookkeeping.olderWrites(run.ref);
+  if (run.schedule.isHeld === true) {
+    // Closed and proven at once; what the hire had made is destroyed when it may be.
+    await executePhase(run, 'cut');
+    await executePhase(run, 'deprovision');
+    const free = await whileHeld(run);
+    if (free !== 'free') return free;
+  }
   await executePhase(run, 'undo');
   await outlastOlderWrites(run, [...older.live, ...older.unclear], ['undo']);
   await bookkeeping.releaseNames(run.ref);

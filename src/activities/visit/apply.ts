@@ -52,7 +52,7 @@ export async function applyOperation(
 async function mutate(visit: VisitContext, operation: Operation, account: AccountRow): Promise<MutationResult> {
   const { connector } = visit;
   const ref = refOf(account);
-  const ctx = operationContext(visit, stepKey(visit, operation), true);
+  const ctx = operationContext(visit, stepKey(visit, operation), true, operation.kind);
   switch (operation.kind) {
     case 'update':
     case 'rename':

@@ -1,23 +1,28 @@
 import type { OperationContext } from '../../connectors/connector.js';
+import { LEGAL_HOLD } from '../../domain/process/outcome.js';
+import { DESTROYING } from '../../domain/process/kinds.js';
+import type { OperationKind } from '../../domain/process/kinds.js';
 import { TenureError } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
 import type { VisitContext } from './load.js';
 
 /**
- * The generation fence (design D3). In one statement, under a share lock on the identity's generation: either this write is noted as in flight and every
+ * The generation fence (design D3). In one statement, under a share lock on the identity's row: either this write is noted as in flight and every
  * later cut sees it, or the cut came first and nothing is sent. Raises GenerationOutdated. A leaver's own visits pass a newer cut: they only take away, and nobody
- * else would finish them.
+ * else would finish them. What destroys passes no legal hold (GuardTripped), however late it was set: no such write begins after it.
  */
-export async function passFence(visit: VisitContext): Promise<void> {
+export async function passFence(visit: VisitContext, kind?: OperationKind): Promise<void> {
   const at = visit.clock();
-  const isPassed = await visit.company.writes.fence({
+  const answer = await visit.company.writes.fence({
     visitId: visit.row.visit_id,
     identityId: visit.row.identity_id,
     generation: isCutting(visit) ? null : visit.process.generation,
+    destroys: kind !== undefined && DESTROYING.has(kind),
     at,
     until: plusMs(at, visit.timeoutMs + visit.application.settleMs),
   });
-  if (!isPassed) throw new TenureError('GenerationOutdated', 'newer-cut');
+  if (answer === 'outdated') throw new TenureError('GenerationOutdated', 'newer-cut');
+  if (answer === 'held') throw new TenureError('GuardTripped', LEGAL_HOLD);
 }
 
 /** Whether a cut had come when the visit was read, and it is not itself a cut's. */
@@ -38,7 +43,12 @@ function isCutting(visit: VisitContext): boolean {
 }
 
 /** What a connector gets for one operation; the sent marker is the fence. */
-export function operationContext(visit: VisitContext, key: string, fenced: boolean): OperationContext {
+export function operationContext(
+  visit: VisitContext,
+  key: string,
+  fenced: boolean,
+  kind?: OperationKind,
+): OperationContext {
   const timeout = AbortSignal.timeout(visit.timeoutMs);
   return {
     idempotencyKey: key,
@@ -48,6 +58,6 @@ export function operationContext(visit: VisitContext, key: string, fenced: boole
       visit.progress(detail);
     },
     logger: visit.deps.logger,
-    ...(fenced ? { sentMarker: () => passFence(visit) } : {}),
+    ...(fenced ? { sentMarker: () => passFence(visit, kind) } : {}),
   };
 }

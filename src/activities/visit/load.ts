@@ -1,7 +1,7 @@
 import type { Connector } from '../../connectors/connector.js';
 import type { Operation, PlannedVisit } from '../../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
-import type { VisitId } from '../../domain/process/ids.js';
+import type { Instant, VisitId } from '../../domain/process/ids.js';
 import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
@@ -29,7 +29,7 @@ export function createCompany(deps: ActivityDeps): Company {
 export interface VisitContext {
   readonly deps: ActivityDeps;
   readonly company: Company;
-  readonly row: VisitRow;
+  readonly row: VisitRow & { readonly heldSince: Instant | null };
   readonly process: VisitProcess;
   /** Whether a newer cut had come when the visit was read. */
   readonly isOverrun: boolean;

@@ -31,6 +31,7 @@ export class VisitRows {
       .selectAll('visit')
       .select(['process.transition_id', 'process.process_kind', 'process.policy_version'])
       .select(['process.generation as plannedGeneration', 'identity.generation as presentGeneration'])
+      .select('identity.held_since as heldSince')
       .where('visit.visit_id', 'in', [...ids])
       .execute();
     return (id: VisitId) => rows.find((row) => row.visit_id === id);

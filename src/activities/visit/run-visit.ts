@@ -1,6 +1,8 @@
 import type { Operation } from '../../domain/plan/types.js';
 import { RETRYABLE } from '../../domain/process/failure.js';
 import type { VisitId } from '../../domain/process/ids.js';
+import { DESTROYING_PHASES } from '../../domain/process/kinds.js';
+import { LEGAL_HOLD } from '../../domain/process/outcome.js';
 import type { SettledOutcome, VisitOutcome } from '../../domain/process/outcome.js';
 import type { ActivityDeps } from '../deps.js';
 import { classify } from '../lib/boundary.js';
@@ -48,8 +50,8 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
   try {
     const early = await standInTheWay(visit);
     if (early !== undefined)
-      return early === 'busy'
-        ? { ...id, kind: 'later', code: 'busy', retryAfterMs: BUSY_RETRY_MS }
+      return early === 'busy' || early === LEGAL_HOLD
+        ? { ...id, kind: 'later', code: early, retryAfterMs: BUSY_RETRY_MS }
         : { ...id, kind: 'settled', outcome: early };
     const admission = reachesTarget(visit) ? await admit(visit, run.after) : 'clear';
     if (typeof admission === 'object') return { ...id, ...admission };
@@ -69,12 +71,13 @@ function reachesTarget(visit: VisitContext): boolean {
   return visit.planned.operations.some((operation) => operation.kind !== 'manual');
 }
 
-/** A newer plan for the same account, a newer cut, or another visit's write in flight. */
-async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'busy' | undefined> {
+/** A newer plan for the same account, a newer cut, a legal hold, or another visit's write in flight. */
+async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'busy' | typeof LEGAL_HOLD | undefined> {
   if (wasOutdated(visit)) {
     await settle(visit, 'stopped', []);
     return 'stopped';
   }
+  if (visit.row.heldSince !== null && DESTROYING_PHASES.has(visit.row.phase)) return LEGAL_HOLD;
   if (!GRANTING.has(visit.row.phase)) return undefined;
   const others = await visit.company.rows.others(visit.row);
   // A newer plan that gives has everything in it that this one gives; one that takes something away at the end of a grace period has not.
@@ -187,6 +190,7 @@ async function stopped(visit: VisitContext): Promise<Rest> {
 async function troubled(visit: VisitContext, classified: Classified, error: unknown): Promise<Rest> {
   await noteTrouble(visit, classified);
   if (classified.type === 'GenerationOutdated') return stopped(visit);
+  if (classified.code === LEGAL_HOLD) return { kind: 'later', code: LEGAL_HOLD, retryAfterMs: BUSY_RETRY_MS };
   if (classified.type === 'AccountMissing') {
     const account = await loadAccount(visit);
     if (account !== undefined) return (await isSettling(visit)) ? NOT_SEEN_YET : accountGone(visit, account);

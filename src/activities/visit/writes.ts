@@ -12,6 +12,8 @@ export interface FencedWrite {
   readonly identityId: IdentityId;
   /** The generation that the visit was planned under; null passes every cut. */
   readonly generation: number | null;
+  /** Nothing is left of what it acts on: it passes no legal hold. */
+  readonly destroys: boolean;
   readonly at: Instant;
   readonly until: Instant;
 }
@@ -42,27 +44,39 @@ export type AccountChange = Partial<
 export class VisitWrites {
   constructor(readonly db: Queryable) {}
 
-  /** Under a share lock on the identity's generation: either the write is noted as in flight and every later cut sees it, or it gives false. */
+  /**
+   * Under a share lock on the identity's row: either the write is noted as in flight and every later cut, or hold, comes behind it, or it is told why it may not
+   * be sent.
+   */
   readonly fence = batched(async (writes: readonly FencedWrite[]) => {
     const column = <T>(of: (write: FencedWrite) => T): T[] => writes.map(of);
-    const { rows } = await sql<{ visit_id: VisitId }>`
+    const { rows } = await sql<{ visit_id: VisitId; passed: boolean; outdated: boolean }>`
       with asked as (
         select * from unnest(
           ${column((one) => one.visitId)}::uuid[], ${column((one) => one.identityId)}::uuid[],
           ${column((one) => one.generation)}::integer[], ${column((one) => one.at)}::timestamptz[],
-          ${column((one) => one.until)}::timestamptz[]
-        ) as asked (visit_id, identity_id, generation, at, until)
+          ${column((one) => one.until)}::timestamptz[], ${column((one) => one.destroys)}::boolean[]
+        ) as asked (visit_id, identity_id, generation, at, until, destroys)
       ), fence as (
-        select identity_id, generation from identity
+        select identity_id, generation, held_since from identity
         where identity_id = any(${[...new Set(column((one) => one.identityId))]}::uuid[]) order by identity_id for share
+      ), judged as (
+        select asked.*, asked.generation is not null and asked.generation < fence.generation as outdated,
+          asked.destroys and fence.held_since is not null as held
+        from asked join fence using (identity_id)
+      ), passing as (
+        update visit set write_in_flight = true, write_until = judged.until, wrote_at = judged.at,
+          first_write_at = coalesce(visit.first_write_at, judged.at)
+        from judged where visit.visit_id = judged.visit_id and not judged.outdated and not judged.held
+        returning visit.visit_id
       )
-      update visit set write_in_flight = true, write_until = asked.until, wrote_at = asked.at,
-        first_write_at = coalesce(visit.first_write_at, asked.at)
-      from asked join fence using (identity_id)
-      where visit.visit_id = asked.visit_id and (asked.generation is null or asked.generation >= fence.generation)
-      returning visit.visit_id`.execute(this.db);
-    const passed = new Set(rows.map((row) => row.visit_id));
-    return (write: FencedWrite) => passed.has(write.visitId);
+      select visit_id, visit_id in (select visit_id from passing) as passed, outdated from judged`.execute(this.db);
+    const judged = new Map(rows.map((row) => [row.visit_id, row]));
+    return (write: FencedWrite): 'passed' | 'outdated' | 'held' => {
+      const found = judged.get(write.visitId);
+      if (found?.passed === true) return 'passed';
+      return found?.outdated === false ? 'held' : 'outdated';
+    };
   });
 
   /** Notes an operation as finished, that no write of its visit is in flight any more, and what it changed: all of it at once or nothing. */

@@ -22,7 +22,7 @@ export interface Lifecycle {
   isReachable(): Promise<boolean>;
 }
 
-export type Refusal = 'NotFound' | 'NotYourDecision' | 'AlreadyDecided' | 'DeadlinePassed';
+export type Refusal = 'NotFound' | 'NotYourDecision' | 'AlreadyDecided' | 'DeadlinePassed' | 'GuardTripped';
 
 /** The process has looked at the decision and refused it; nothing was changed. */
 export class RefusedDecision extends Error {

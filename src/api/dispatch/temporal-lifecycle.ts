@@ -22,6 +22,7 @@ const REFUSALS: ReadonlySet<string> = new Set<Refusal>([
   'NotYourDecision',
   'AlreadyDecided',
   'DeadlinePassed',
+  'GuardTripped',
 ]);
 
 /** The messages to workflows over a Temporal client. Every call has a deadline; a call that is repeated has the same effect once. */

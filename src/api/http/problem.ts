@@ -34,6 +34,7 @@ export function invalid(errors: readonly Problem[]): ApiProblem {
 const REFUSALS: Readonly<Record<Refusal, { readonly status: number; readonly type: string; readonly title: string }>> =
   {
     NotFound: { status: 404, type: 'not-found', title: 'The process has no such open question.' },
+    GuardTripped: { status: 409, type: 'legal-hold', title: 'A legal hold is on this person.' },
     NotYourDecision: { status: 403, type: 'not-your-decision', title: 'This decision is not yours.' },
     AlreadyDecided: { status: 409, type: 'already-decided', title: 'This has been decided already.' },
     DeadlinePassed: { status: 410, type: 'deadline-passed', title: 'The time for this decision has passed.' },

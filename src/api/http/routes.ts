@@ -6,7 +6,7 @@ export type Access = 'public' | readonly ApiRole[];
 
 /** One route: who may call it and what it looks like. Guard, idempotency and OpenAPI document are made from this table alone. */
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** As Fastify knows it. */
   readonly path: string;
   readonly access: Access;
@@ -115,6 +115,33 @@ export const ROUTES: readonly Route[] = [
     body: schemas.cut,
     summary: 'Ends every employment at once; all access is cut before anything else',
     answers: { 202: 'Recorded; Location is the person', 404: 'Unknown', 409: 'Nothing left to end' },
+  },
+  {
+    method: 'PUT',
+    path: '/v1/identities/:id/legal-hold',
+    access: ['admin', 'hr'],
+    tag: 'Identities',
+    body: schemas.legalHold,
+    summary: 'Puts the person under legal hold: nothing is archived, made anonymous or deleted; cuts go on',
+    answers: { 200: 'The hold; said again it has the new reason and reference', 404: 'Unknown', 409: 'Erased' },
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/identities/:id/legal-hold',
+    access: ['admin', 'hr'],
+    tag: 'Identities',
+    body: schemas.legalHoldLift,
+    summary: 'Lifts the legal hold; what waited for it goes on',
+    answers: { 200: 'The lifted hold', 404: 'Unknown, or no hold stands' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/legal-holds',
+    access: readers,
+    tag: 'Identities',
+    query: schemas.legalHoldsQuery,
+    summary: 'Legal holds of everybody, oldest first',
+    answers: { 200: 'A page' },
   },
   {
     method: 'POST',

@@ -44,6 +44,16 @@ export const preview = z.strictObject({
 });
 export const why = z.strictObject({ application: z.string(expects('the slug of an application')).min(1).max(64) });
 export const cut = z.strictObject({ reason: note('a reason of 1 to 2,000 characters').optional() });
+export const legalHold = z.strictObject({
+  reason: note('a reason of 1 to 2,000 characters'),
+  reference: z.string().trim().min(1).max(200, expects('at most 200 characters')).optional(),
+});
+export const legalHoldLift = z.strictObject({ reason: note('a reason of 1 to 2,000 characters') });
+export const legalHoldsQuery = z.strictObject({
+  state: z.enum(['standing', 'all'], expects('standing or all')).default('standing'),
+  after: afterSchema,
+  limit: limitSchema,
+});
 export const credential = z.strictObject({
   application: z.string(expects('the slug of an application')).min(1).max(64),
 });

@@ -6,6 +6,7 @@ import { managerIdentity } from '../../planning/manager.js';
 import type { ApiDeps } from '../deps.js';
 import { displayNameOf, speakingEmployment } from '../hr/projection.js';
 import { notFound } from '../http/problem.js';
+import { holdsOf } from './legal-hold.js';
 
 type Deps = Pick<ApiDeps, 'db' | 'keys' | 'planner' | 'now'>;
 
@@ -50,6 +51,7 @@ export async function identityDetail(deps: Deps, identityId: IdentityId): Promis
     upcoming: person.transitions
       .filter((one) => one.status === 'standing' && one.effectiveAt > now)
       .map(({ id, kind, effectiveAt, noticeAt }) => ({ id, kind, effectiveAt, noticeAt })),
+    legalHolds: await holdsOf(deps, identityId),
     accounts: await accountsOf(deps, identityId, explained ?? []),
     access: (explained ?? []).filter((one) => one.account.desired || one.account.held),
     processes: await processesOf(deps, identityId),

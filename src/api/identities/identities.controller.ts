@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { sql } from 'kysely';
 import { z } from 'zod';
@@ -18,6 +18,7 @@ import { cutIdentity } from './cut.js';
 import { identityDetail } from './detail.js';
 import { listIdentities } from './list.js';
 import { factsWith } from './preview.js';
+import { liftHold, setHold } from './legal-hold.js';
 import { timelineOf } from './timeline.js';
 
 const cursorSchema = z.tuple([z.string(), z.string()]);
@@ -135,6 +136,18 @@ export class IdentitiesController {
     const result = await cutIdentity(this.deps, { identityId, actor: callerIn(request).name, reason });
     void reply.header('location', `/v1/identities/${identityId}`);
     return result;
+  }
+
+  @Put(':id/legal-hold')
+  async hold(@Param('id') id: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
+    const order = validated(schemas.legalHold, body);
+    return setHold(this.deps, { identityId: parseId(id), actor: callerIn(request).name, ...order });
+  }
+
+  @Delete(':id/legal-hold')
+  async lift(@Param('id') id: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
+    const order = validated(schemas.legalHoldLift, body);
+    return liftHold(this.deps, { identityId: parseId(id), actor: callerIn(request).name, ...order });
   }
 
   @Post(':id/credential')

@@ -9,7 +9,7 @@ interface Draft {
   readonly at: Instant;
   /** Unique, and the second key of the order. */
   readonly key: string;
-  readonly kind: 'fact' | 'transition' | 'process' | 'visit' | 'approval' | 'task' | 'evidence';
+  readonly kind: 'fact' | 'transition' | 'process' | 'visit' | 'approval' | 'task' | 'evidence' | 'legal-hold';
   readonly what: string;
   readonly processId?: string;
   readonly application?: string;
@@ -44,6 +44,7 @@ export async function timelineOf(deps: Deps, identityId: IdentityId): Promise<re
     ...(await approvalItems(deps, identityId)),
     ...(await taskItems(deps, identityId)),
     ...(await evidenceItems(deps, identityId)),
+    ...(await holdItems(deps, identityId)),
   ];
   return drafts
     .map((item): TimelineItem => ({ ...item, isFuture: item.at > now }))
@@ -178,4 +179,19 @@ async function evidenceItems({ db }: Deps, identityId: IdentityId): Promise<Draf
     operation: row.operation_key,
     code: row.code,
   }));
+}
+
+async function holdItems({ db }: Deps, identityId: IdentityId): Promise<Draft[]> {
+  const rows = await db
+    .selectFrom('legal_hold')
+    .select(['hold_id', 'set_at', 'set_by', 'lifted_at', 'lifted_by'])
+    .where('identity_id', '=', identityId)
+    .execute();
+  return rows.flatMap((row): Draft[] => {
+    const kind = 'legal-hold' as const;
+    const set = { kind, at: row.set_at, key: `legal-hold/${row.hold_id}/set`, what: 'legal hold set', by: row.set_by };
+    if (row.lifted_at === null) return [set];
+    const key = `legal-hold/${row.hold_id}/lifted`;
+    return [set, { kind, at: row.lifted_at, key, what: 'legal hold lifted', by: row.lifted_by }];
+  });
 }

@@ -156,6 +156,11 @@ export const lifecycleSchema = z
     approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.literal('deny') }),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
     recutSettle: duration.describe('Wait before a cut is probed again when an older write was in flight.'),
+    staysDead: z
+      .array(duration)
+      .max(20)
+      .default(['1m', '15m', '24h', '7d', '90d'])
+      .describe('How long after a cut every account that it closed is looked at again.'),
     userNames: z.strictObject({
       patterns: z.array(expression).min(1).describe('CEL over name.* and n, tried in order; n counts from 2.'),
       maxLength: z.int().min(4).max(256),

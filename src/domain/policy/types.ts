@@ -119,6 +119,8 @@ export interface LifecyclePolicy {
   };
   /** Probe after a cut again when an older write was in flight; also the wait before reading again. */
   readonly recutSettleMs: number;
+  /** How long after a cut its accounts are looked at again, rising. */
+  readonly staysDeadMs: readonly number[];
 }
 
 /** One checked, compiled-at-load policy. The same object serves execution, preview, reconciliation and "why". */

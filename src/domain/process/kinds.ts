@@ -86,6 +86,12 @@ export const OPERATION_KINDS = [
 ] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
+/** What no legal hold lets pass. Closing an account and taking its rights away is none of it: a cut goes on as ever. */
+export const DESTROYING: ReadonlySet<OperationKind> = new Set<OperationKind>(['archive', 'anonymise', 'delete']);
+
+/** Phases that do nothing else: under a legal hold they do not begin. */
+export const DESTROYING_PHASES: ReadonlySet<Phase> = new Set<Phase>(['archive', 'delete']);
+
 /** Evidence verdicts (design D5). Unknown is never success: it is `pending` while a window is open, else `unprovable`. */
 export const VERDICTS = ['proven', 'refuted', 'pending', 'unprovable'] as const;
 export type Verdict = (typeof VERDICTS)[number];

@@ -12,10 +12,13 @@ export const SETTLED_OUTCOMES = [
 ] as const;
 export type SettledOutcome = (typeof SETTLED_OUTCOMES)[number];
 
+/** Code of what waits because of a legal hold on the person. */
+export const LEGAL_HOLD = 'legal-hold';
+
 /**
  * Codes of visits that we hold back ourselves: they wait for as long as it takes, and nobody is asked for them. Whatever else is `later` is the target's doing.
  */
-export const HELD_BACK: ReadonlySet<string> = new Set(['maintenance', 'quarantine', 'rate', 'other-site']);
+export const HELD_BACK: ReadonlySet<string> = new Set(['maintenance', 'quarantine', 'rate', 'other-site', LEGAL_HOLD]);
 
 export type VisitOutcome =
   | {

@@ -7,6 +7,7 @@ type Bookkeeping = Omit<
   | 'runSweep'
   | 'runSingleVisit'
   | 'recoverLostWrites'
+  | 'lookAtCut'
   | 'linkJitAccount'
   | 'wakeIdentities'
   | 'runApplicationTest'
@@ -55,7 +56,7 @@ const reach = {
 export function sweeps(
   isCut: boolean,
   summary: string,
-): Pick<Activities, 'runSweep' | 'recoverLostWrites' | 'linkJitAccount'> {
+): Pick<Activities, 'runSweep' | 'recoverLostWrites' | 'lookAtCut' | 'linkJitAccount'> {
   return proxyActivities<Activities>({
     ...reach,
     taskQueue: isCut ? CUT_QUEUE : LIFECYCLE_QUEUE,

@@ -2,7 +2,7 @@ import { CancellationScope, condition, isCancellation, log, sleep, uuid4 } from 
 import type { PlanId } from '../../domain/process/ids.js';
 import { CUTTING_PHASES } from '../../domain/process/kinds.js';
 import type { Phase } from '../../domain/process/kinds.js';
-import { HELD_BACK } from '../../domain/process/outcome.js';
+import { HELD_BACK, LEGAL_HOLD } from '../../domain/process/outcome.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
 import type { PlannedPhase } from '../messages.js';
 import { bookkeeping, singleVisits, sweeps } from './activities.js';
@@ -197,6 +197,11 @@ class PlanExecution {
   async #alone(outcome: Extract<VisitOutcome, { kind: 'later' }>): Promise<VisitOutcome> {
     const id = { visitId: outcome.visitId, application: outcome.application };
     const patienceMs = this.run.schedule.visitPatienceMs;
+    if (outcome.code === LEGAL_HOLD) {
+      // Set a moment ago: the schedule that was read may not know it yet.
+      await this.run.open();
+      await this.run.whileHeld();
+    }
     // The target's own word (Retry-After) holds for the first try alone as for all later ones; its queue gets no task before.
     // What we hold back ourselves waits for as long as it takes.
     const waitMs = HELD_BACK.has(outcome.code) ? outcome.retryAfterMs : Math.min(outcome.retryAfterMs, patienceMs);

@@ -16,6 +16,7 @@ import type { TaskRequest } from '../../activities/decisions.js';
 import { identityWorkflowId } from '../../domain/process/ids.js';
 import type { Instant } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
+import { LEGAL_HOLD } from '../../domain/process/outcome.js';
 import {
   amendedSignal,
   decideApprovalSignal,
@@ -33,7 +34,7 @@ import { BLOCKED_ON, DUE_AT, PHASE } from './search-attributes.js';
 import { Saga } from './saga.js';
 import { now, waitUntil } from './wait.js';
 
-export type BlockedOn = 'date' | 'grace-period' | 'approval' | 'operator-task' | 'retention';
+export type BlockedOn = 'date' | 'grace-period' | 'approval' | 'operator-task' | 'retention' | typeof LEGAL_HOLD;
 
 interface Approval extends PendingApproval {
   /** `deciding`: taken, and on its way into the approval's row; a second decision is refused from here on. */
@@ -44,6 +45,8 @@ interface Task {
   readonly taskId: string;
   resolution: TaskResolution['resolution'] | undefined;
   isTaken: boolean;
+  /** Nobody waits for its resolution. */
+  readonly isIncident?: true;
 }
 
 /**
@@ -201,6 +204,28 @@ export class ProcessRun {
     return result === 'due' ? 'due' : 'amended';
   }
 
+  /**
+   * Waits for as long as a legal hold is on the person: what destroys does not begin. Ends early, with the hold still on, when a rehire stops the tail or the
+   * ledger takes the end back.
+   */
+  async whileHeld(state?: 'tail'): Promise<void> {
+    const mayGoOn = (): boolean => !this.#isHeldBack || this.#isTailStopped || this.isCancelled;
+    if (mayGoOn()) return;
+    while (!mayGoOn()) {
+      if (this.#waiting?.for !== LEGAL_HOLD) await this.waitsFor(LEGAL_HOLD, undefined, state);
+      await condition(() => mayGoOn() || this.isAmended());
+      if (this.isAmended()) await this.open();
+    }
+    if (this.#waiting?.for !== LEGAL_HOLD) return;
+    this.#waiting = undefined;
+    await bookkeeping.markProcess({ ...this.ref, blockedOn: null, dueAt: null });
+    upsertSearchAttributes([{ key: BLOCKED_ON, value: null }]);
+  }
+
+  get #isHeldBack(): boolean {
+    return this.schedule.isHeld === true;
+  }
+
   /** Whether a rehire wants this process' tail to end. */
   isTailStopped(): boolean {
     return this.#isTailStopped;
@@ -257,6 +282,13 @@ export class ProcessRun {
     await condition(() => task.resolution !== undefined);
     this.#tasks.splice(this.#tasks.indexOf(task), 1);
     return task.resolution ?? 'skip';
+  }
+
+  /** Opens a task that nothing waits for: somebody has to find out what happened. */
+  async raiseIncident(kind: 'came-back', application: string): Promise<void> {
+    const { taskId } = await bookkeeping.openTask({ ...this.ref, kind, code: kind, application });
+    if (!this.#tasks.some((one) => one.taskId === taskId))
+      this.#tasks.push({ taskId, resolution: undefined, isTaken: false, isIncident: true });
   }
 
   /** Begins a cut at this process' own instant: raises the generation and cancels the person's other processes behind it. */
@@ -358,7 +390,10 @@ export class ProcessRun {
       for (const task of tasks) task.isTaken = false;
       throw error;
     }
-    for (const task of tasks) task.resolution = resolution.resolution;
+    for (const task of tasks) {
+      task.resolution = resolution.resolution;
+      if (task.isIncident === true) this.#tasks.splice(this.#tasks.indexOf(task), 1);
+    }
     return { status: 'resolved' };
   }
 

@@ -43,6 +43,7 @@ describe('writes of visits at the same moment', () => {
     identityId,
     visitId,
     generation,
+    destroys: false,
     at,
     until,
   });
