@@ -26,6 +26,7 @@ const connectorsAlone = layer(
     'hr',
     'onboarding',
     'report',
+    'notices',
     'api',
     'worker',
     'cli',
@@ -127,6 +128,7 @@ const domainOnly = layer(
     'hr',
     'onboarding',
     'report',
+    'notices',
     'api',
     'worker',
     'cli',
@@ -199,7 +201,7 @@ export default tseslint.config(
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),
       layer(
-        ['connectors', 'db', 'planning', 'policy', 'hr', 'onboarding', 'report', 'api', 'worker', 'cli', 'embedded'],
+        ['connectors', 'db', 'planning', 'policy', 'hr', 'onboarding', 'report', 'notices', 'api', 'worker', 'cli', 'embedded'],
         'Workflow code reaches the world through activities only.',
       ),
       rootFile('config', 'Workflow code takes configuration as input: reading it would break replay.'),
@@ -266,6 +268,7 @@ export default tseslint.config(
           'hr',
           'onboarding',
           'report',
+          'notices',
           'api',
           'worker',
           'cli',
@@ -278,7 +281,7 @@ export default tseslint.config(
     [env, envDestructured, proxies],
   ),
   boundary(
-    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts', 'src/onboarding/**/*.ts', 'src/report/**/*.ts'],
+    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts', 'src/onboarding/**/*.ts', 'src/report/**/*.ts', 'src/notices/**/*.ts'],
     [
       nest,
       temporal,

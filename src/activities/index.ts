@@ -22,6 +22,8 @@ import type { PhaseInput } from './phase.js';
 import { endProcess, enterCut, markProcess, markStopped, openProcess } from './process.js';
 import type { ProcessEnd, ProcessMark } from './process.js';
 import { advanceQueue } from './queue.js';
+import { recordReport } from './report.js';
+import type { ReportInput } from './report.js';
 import { runSingleVisit, runSweep } from './sweep.js';
 import type { Beat, Elapsed, SingleVisitInput, SweepInput } from './sweep.js';
 import type { IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
@@ -71,6 +73,7 @@ export function createActivities(deps: ActivityDeps) {
     linkJitAccount: bind((input: Ref & { readonly application: string }) =>
       beating((beat) => linkJitAccount(deps, input, beat.signal)),
     ),
+    recordReport: bind((input: ReportInput) => recordReport(deps, input)),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>
       wakeIdentities(getClient(), input),

@@ -26,6 +26,7 @@ import { ApiProblem, toProblem } from './http/problem.js';
 import { IdentitiesController } from './identities/identities.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
+import { NoticesController } from './reports/notices.controller.js';
 import { ReportsController } from './reports/reports.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 
@@ -48,6 +49,7 @@ class ApiModule {
         HrController,
         IdentitiesController,
         ProcessesController,
+        NoticesController,
         ReportsController,
         ApprovalsController,
         TasksController,
