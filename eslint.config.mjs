@@ -201,7 +201,20 @@ export default tseslint.config(
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),
       layer(
-        ['connectors', 'db', 'planning', 'policy', 'hr', 'onboarding', 'report', 'notices', 'api', 'worker', 'cli', 'embedded'],
+        [
+          'connectors',
+          'db',
+          'planning',
+          'policy',
+          'hr',
+          'onboarding',
+          'report',
+          'notices',
+          'api',
+          'worker',
+          'cli',
+          'embedded',
+        ],
         'Workflow code reaches the world through activities only.',
       ),
       rootFile('config', 'Workflow code takes configuration as input: reading it would break replay.'),
@@ -281,7 +294,14 @@ export default tseslint.config(
     [env, envDestructured, proxies],
   ),
   boundary(
-    ['src/planning/**/*.ts', 'src/policy/**/*.ts', 'src/hr/**/*.ts', 'src/onboarding/**/*.ts', 'src/report/**/*.ts', 'src/notices/**/*.ts'],
+    [
+      'src/planning/**/*.ts',
+      'src/policy/**/*.ts',
+      'src/hr/**/*.ts',
+      'src/onboarding/**/*.ts',
+      'src/report/**/*.ts',
+      'src/notices/**/*.ts',
+    ],
     [
       nest,
       temporal,

@@ -62,6 +62,9 @@ export interface World {
   hr(...records: Record<string, unknown>[]): Promise<readonly RecordResult[]>;
   startWorkers(): Promise<RunningWorkers>;
   stopWorkers(): Promise<void>;
+  /** The sender of notices, in this process and in a hurry; runs from the world's start where it has `smtp`. */
+  startNotices(): void;
+  stopNotices(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -72,7 +75,7 @@ export interface WorldOptions {
   readonly withWorkers?: boolean;
   /** Where `vault:` references are read; its `env:` references are looked up in `env`. */
   readonly vault?: { readonly login: VaultLogin; readonly env: Readonly<Record<string, string>> };
-  /** Where notices are handed to, by a sender in this process that is in a hurry. */
+  /** Where notices are handed to; without it they are kept. */
   readonly smtp?: SmtpServer;
   /** For what the workers and the dispatcher log; silent without it. */
   readonly logger?: Logger;
@@ -143,19 +146,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const metrics = createMetrics();
   const dispatcher = new Dispatcher({ db: deps.db, lifecycle, metrics, logger, pollMs: 200 });
   dispatcher.start();
-  const sender =
-    options.smtp === undefined
-      ? undefined
-      : new NoticeSender({
-          db: deps.db,
-          keys: deps.keys,
-          mailer: createMailer(options.smtp, {}),
-          publicUrl: 'https://tenure.example',
-          logger,
-          pollMs: 100,
-          firstPauseMs: 300,
-        });
-  sender?.start();
+  let sender: NoticeSender | undefined;
   let native: NativeConnection | undefined;
   let workers: RunningWorkers | undefined;
   const world: World = {
@@ -208,13 +199,30 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       return workers;
     },
+    startNotices() {
+      if (options.smtp === undefined || sender !== undefined) return;
+      sender = new NoticeSender({
+        db: deps.db,
+        keys: deps.keys,
+        mailer: createMailer(options.smtp, {}),
+        publicUrl: 'https://tenure.example',
+        logger,
+        pollMs: 100,
+        firstPauseMs: 300,
+      });
+      sender.start();
+    },
+    async stopNotices() {
+      await sender?.stop();
+      sender = undefined;
+    },
     async stopWorkers() {
       await workers?.stop();
       workers = undefined;
     },
     async stop() {
       await world.stopWorkers();
-      await sender?.stop();
+      await world.stopNotices();
       await dispatcher.stop();
       await native?.close();
       await connection.close();
@@ -223,6 +231,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       await database.drop();
     },
   };
+  world.startNotices();
   if (options.withWorkers !== false) await world.startWorkers();
   return world;
 }

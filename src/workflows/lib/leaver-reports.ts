@@ -11,13 +11,15 @@ const PATIENCE_MS = 30_000;
 /** The reports that a leaver's process makes by itself, beside everything else: one that cannot be made holds up nothing. */
 export class LeaverReports {
   #open = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(readonly run: ProcessRun) {}
 
-  /** Begins one; what became of it is in the database. */
+  /** Begins one, behind the one before it: versions follow what happened. What became of it is in the database. */
   begin(occasion: ReportOccasion): void {
     this.#open += 1;
-    this.#make(occasion)
+    this.#last = this.#last
+      .then(() => this.#make(occasion))
       .catch((error: unknown) => {
         if (!isCancellation(error)) log.error('a report could not be made', { occasion, ...reasonOf(error) });
       })
