@@ -41,6 +41,7 @@ const title = [
   const password = `Own-${randomBytes(9).toString('hex')}`;
   let systems: RealSystems;
   let world: World;
+  let boss: IdentityId;
   let id: IdentityId;
   let sso: { realm: Realm; user: string; access: string; refresh: string } | undefined;
   let privileged: { token: string; role: string; session: Client; isOpen: () => boolean } | undefined;
@@ -51,7 +52,7 @@ const title = [
   beforeAll(async () => {
     systems = await startRealSystems({ keycloak: noKeycloak === undefined, vault: vault.program });
     world = await createWorld({ policy: systems.policy });
-    await joined(world, 'boss');
+    boss = await joined(world, 'boss');
     id = await joined(world, 'ada', { manager: 'boss' });
     for (const person of ['boss', 'ada']) await systems.mail.addUser(mailbox(person), password);
     await linkMailbox();
@@ -91,13 +92,25 @@ const title = [
     const door = await openDoor(world);
     const headers = { authorization: `Bearer ${door.token}`, 'content-type': 'application/json' };
     const path = `${door.url}/v1/applications/mail/imports`;
-    const begun = await fetch(path, { method: 'POST', headers, body: JSON.stringify({ link: true }) });
+    const begun = await fetch(path, { method: 'POST', headers, body: '{}' });
     const { importId } = (await begun.json()) as { importId: string };
     await eventually(async () => {
       const seen = (await (await fetch(`${path}/${importId}`, { headers })).json()) as Record<string, unknown>;
       if (seen['state'] === 'done') return true;
       throw new Error(JSON.stringify(seen));
     }, 'the import');
+    for (const [person, identity] of [
+      ['boss', boss],
+      ['ada', id],
+    ] as const) {
+      const link = { nativeId: mailbox(person), identityId: identity };
+      const answer = await fetch(path.replace('/imports', '/links'), {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(link),
+      });
+      expect([answer.status, await answer.text()]).toEqual([200, expect.any(String)]);
+    }
     await door.app.close();
   }
 

@@ -80,7 +80,7 @@ export async function startRealSystems(with_: {
       mode: 'jit',
       login: 'account.mail',
       attributes: { mail: 'account.mail' },
-      correlation: { strong: ['mail'] },
+      correlation: { weak: ['login'] },
       handover: {
         mail: {
           to: 'manager',
