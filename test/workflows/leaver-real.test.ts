@@ -209,7 +209,7 @@ const title = [
       expect(account['enabled']).toBe(false);
       await realm.admin('PUT', `/users/${user}`, { ...account, enabled: true });
       const again = await realm.token({ grant_type: 'password', username: login(), password });
-      expect([again.status, again.body['error']]).toEqual([401, 'invalid_grant']);
+      expect([again.status, again.body['error_description']]).toEqual([401, 'Invalid user credentials']);
       await realm.admin('PUT', `/users/${user}`, { ...account, enabled: false });
       const seen = await proofs('sso');
       for (const proof of ['sign-in proven', 'sessions proven', 'credentials proven']) expect(seen).toContain(proof);
