@@ -36,7 +36,6 @@ const misreading =
       throw isConnectorError(error) ? new ConnectorError({ ...error, ...details }) : error;
     });
 
-/** Each group must catch what it is for. Optional methods are there: the honest connector has them all. */
 const leavesSessionsOpen: Breakage = {
   group: 'sessions and credentials',
   how: 'leaves sessions open',
@@ -48,6 +47,7 @@ const leavesSessionsOpen: Breakage = {
   finds: /survives its revocation/,
 };
 
+/** Each group must catch what it is for. Optional methods are there: the honest connector has them all. */
 const breakages: readonly Breakage[] = [
   {
     group: 'descriptor',
