@@ -7,6 +7,8 @@ import type { ClientConnectConfig } from '@temporalio/envconfig';
 import { z } from 'zod';
 import { referenceTo, vaultConfig, vaultVariables } from './config-vault.js';
 import type { VaultConfig } from './config-vault.js';
+import { smtpConfig, smtpVariables } from './config-smtp.js';
+import type { SmtpConfig } from './config-smtp.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -43,6 +45,10 @@ export interface Config {
   readonly codecKeys: SecretReference | undefined;
   /** Where `vault:` references of policy are read; undefined: they cannot be used. */
   readonly vault: VaultConfig | undefined;
+  /** Where notices are handed to; undefined: they are kept and not sent. */
+  readonly smtp: SmtpConfig | undefined;
+  /** Where people reach the API, for links in notices. */
+  readonly publicUrl: string | undefined;
   /** Only set by the embedded stack, for its sandbox. */
   readonly sandbox: {
     /** Superuser of the embedded Postgres, for the sandbox targets' own databases; a secret. */
@@ -135,6 +141,8 @@ const schema = z.object({
   TENURE_REPORT_KEY: secretReference,
   TENURE_CODEC_KEYS: secretReference,
   ...vaultVariables,
+  ...smtpVariables,
+  TENURE_PUBLIC_URL: httpUrl,
   TENURE_SANDBOX_POSTGRES_URL: postgresUrl,
   TENURE_SANDBOX_TOKEN: z.string().optional(),
   TENURE_TARGETS_SCIM_PORT: port(0),
@@ -167,6 +175,8 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
   const home = resolve(cwd, vars.TENURE_HOME ?? '.tenure');
   const vault = vaultConfig(vars, (text) => referenceText(parseReference(text, cwd)));
   if (typeof vault === 'string') throw new ConfigError(vault);
+  const smtp = smtpConfig(vars, (text) => referenceText(parseReference(text, cwd)));
+  if (typeof smtp === 'string') throw new ConfigError(smtp);
   return {
     home,
     policyDir: resolve(cwd, vars.TENURE_POLICY_DIR ?? 'policy'),
@@ -185,6 +195,8 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
     },
     codecKeys: vars.TENURE_CODEC_KEYS === undefined ? undefined : parseReference(vars.TENURE_CODEC_KEYS, cwd),
     vault,
+    smtp,
+    publicUrl: vars.TENURE_PUBLIC_URL,
     sandbox: {
       postgresAdminUrl: vars.TENURE_SANDBOX_POSTGRES_URL,
       token: vars.TENURE_SANDBOX_TOKEN,

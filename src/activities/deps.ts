@@ -6,6 +6,7 @@ import type { KeyRing } from '../db/keys.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { People } from '../planning/people.js';
 import type { PolicyStore } from '../planning/policy-store.js';
+import type { ReportSigner } from '../report/signature.js';
 import type { CanaryAnswers } from './visit/canary.js';
 
 /** What activities are given by the composition root; nothing here is a singleton of a module. */
@@ -19,6 +20,10 @@ export interface ActivityDeps {
   readonly canaryAnswers: CanaryAnswers;
   /** Whose targets this process reaches beside those that everybody reaches. */
   readonly sites: ReadonlySet<string>;
+  /** Undefined: nobody gave a key, and processes make no reports. */
+  readonly reportSigner?: ReportSigner;
+  /** Whether notices can be sent; they are kept in any case. */
+  readonly isMailConfigured?: boolean;
 }
 
 /** Live connectors by application, configuration and credential: when one of these changed there is a new connector, and the old one is closed later. */

@@ -24,6 +24,8 @@ import type { ProcessEnd, ProcessMark } from './process.js';
 import { advanceQueue } from './queue.js';
 import { lookAtCut } from './stays-dead.js';
 import type { LookInput } from './stays-dead.js';
+import { recordReport } from './report.js';
+import type { ReportInput } from './report.js';
 import { runSingleVisit, runSweep } from './sweep.js';
 import type { Beat, Elapsed, SingleVisitInput, SweepInput } from './sweep.js';
 import type { IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
@@ -74,6 +76,7 @@ export function createActivities(deps: ActivityDeps) {
       beating((beat) => linkJitAccount(deps, input, beat.signal)),
     ),
     lookAtCut: bind((input: LookInput) => beating((beat) => lookAtCut(deps, input, beat.signal))),
+    recordReport: bind((input: ReportInput) => recordReport(deps, input)),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>
       wakeIdentities(getClient(), input),

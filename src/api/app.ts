@@ -27,6 +27,7 @@ import { IdentitiesController } from './identities/identities.controller.js';
 import { LegalHoldsController } from './identities/legal-holds.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
+import { NoticesController } from './reports/notices.controller.js';
 import { ReportsController } from './reports/reports.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 
@@ -50,6 +51,7 @@ class ApiModule {
         IdentitiesController,
         LegalHoldsController,
         ProcessesController,
+        NoticesController,
         ReportsController,
         ApprovalsController,
         TasksController,

@@ -13,7 +13,26 @@ interface PersonProcesses {
   readonly processes: readonly { readonly processId: string; readonly kind: string; readonly openedAt: string }[];
 }
 
-/** `report get` asks the server; `report show` and `report verify` need a file and nothing else. */
+interface KeptReports {
+  readonly reports: readonly {
+    readonly version: number;
+    readonly occasion: string;
+    readonly madeAt: string;
+    readonly hash: string;
+  }[];
+}
+interface ListedNotice {
+  readonly identity: { readonly displayName: string };
+  readonly recipient: { readonly displayName: string } | null;
+  readonly kind: string;
+  readonly state: string;
+  readonly tries: number;
+  readonly code: string | null;
+  readonly createdAt: string;
+  readonly sentAt: string | null;
+}
+
+/** `report get`, `report list` and `notices` ask the server; `report show` and `report verify` need a file and nothing else. */
 export function addReportCommands(program: Command, context: CliContext): void {
   const report = program.command('report').description('signed termination reports');
   report
@@ -21,13 +40,52 @@ export function addReportCommands(program: Command, context: CliContext): void {
     .description('the report of the newest leaver process of a person, signed')
     .option('--out <file>', 'write it there instead of showing it')
     .option('--html', 'as a page for people (not signed)')
-    .action(async (who: string, flags: { out?: string; html?: boolean }) => {
+    .option('--kept <version>', 'the one that the process made and kept, instead of one made now')
+    .action(async (who: string, flags: { out?: string; html?: boolean; kept?: string }) => {
       const processId = await leaverOf(context, await findPerson(context, who));
       const format = flags.html === true ? 'html' : 'json';
-      const text = await context.api.text(`/v1/processes/${encodeURIComponent(processId)}/report?format=${format}`);
+      const which = flags.kept === undefined ? 'report' : `reports/${encodeURIComponent(flags.kept)}`;
+      const path = `/v1/processes/${encodeURIComponent(processId)}/${which}?format=${format}`;
+      const text = await context.api.text(path);
       if (flags.out === undefined) return context.terminal.out(text.trimEnd());
       await writeFile(flags.out, text, { mode: 0o600 });
       context.show({ file: flags.out }, () => `Written to ${flags.out ?? ''}.`);
+    });
+  report
+    .command('list <who>')
+    .description('the reports that the newest leaver process of a person made by itself, oldest first')
+    .action(async (who: string) => {
+      const processId = await leaverOf(context, await findPerson(context, who));
+      const kept = await context.api.get<KeptReports>(`/v1/processes/${encodeURIComponent(processId)}/reports`);
+      context.show(kept, () =>
+        table(
+          ['Version', 'Occasion', 'Made', 'SHA-256 of the signed text'],
+          kept.reports.map((one) => [one.version, one.occasion, instant(one.madeAt), one.hash]),
+        ),
+      );
+    });
+  program
+    .command('notices')
+    .description('notices to managers: sent, on their way, or why not')
+    .option('--state <state>', 'pending, sent, failed, not-configured, no-recipient or all')
+    .action(async (flags: { state?: string }) => {
+      const query = flags.state === undefined ? '' : `?state=${encodeURIComponent(flags.state)}`;
+      const items = await context.api.list<ListedNotice>(`/v1/notices${query}`, 1_000);
+      context.show(items, () =>
+        table(
+          ['About', 'To', 'Kind', 'State', 'Tries', 'Code', 'Made', 'Sent'],
+          items.map((one) => [
+            one.identity.displayName,
+            one.recipient?.displayName ?? 'nobody',
+            one.kind,
+            one.state,
+            one.tries,
+            one.code,
+            instant(one.createdAt),
+            instant(one.sentAt),
+          ]),
+        ),
+      );
     });
   report
     .command('show <file>')

@@ -6,6 +6,7 @@ import * as onboarding from './migrations/0002-onboarding.js';
 import * as appendAudit from './migrations/0003-append-audit.js';
 import * as applicationState from './migrations/0004-application-state.js';
 import * as legalHold from './migrations/0006-legal-hold.js';
+import * as reportNotice from './migrations/0008-report-notice.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -71,6 +72,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0003-append-audit': appendAudit,
             '0004-application-state': applicationState,
             '0006-legal-hold': legalHold,
+            '0008-report-notice': reportNotice,
           }),
       },
     });

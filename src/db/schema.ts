@@ -12,7 +12,15 @@ import type {
   TransitionId,
   VisitId,
 } from '../domain/process/ids.js';
-import type { Phase, ProcessKind, ProcessState, Tier, TransitionKind, Verdict } from '../domain/process/kinds.js';
+import type {
+  Phase,
+  ProcessKind,
+  ProcessState,
+  ReportOccasion,
+  Tier,
+  TransitionKind,
+  Verdict,
+} from '../domain/process/kinds.js';
 
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 type Json<T extends object> = JSONColumnType<T, string, string>;
@@ -432,6 +440,38 @@ export interface StagedKeyTable {
   key_index: Buffer;
 }
 
+/** A signed report as a process made it; insert-only. */
+export interface ReportTable {
+  report_id: string;
+  identity_id: IdentityId;
+  process_id: ProcessId;
+  version: number;
+  occasion: ReportOccasion;
+  made_at: Instant;
+  key_id: string;
+  /** SHA-256 of the signed text. */
+  hash: string;
+  /** The signed text under the person's key. */
+  body: Buffer;
+}
+/** `not-configured`: made while no mail server was named; `failed`: nobody tries any more until an operator looks. */
+export type NoticeState = 'pending' | 'sent' | 'failed' | 'not-configured' | 'no-recipient';
+export interface NoticeTable {
+  notice_id: string;
+  /** Whom it is about. */
+  identity_id: IdentityId;
+  process_id: ProcessId;
+  report_id: string | null;
+  kind: ReportOccasion;
+  recipient_identity_id: IdentityId | null;
+  state: NoticeState;
+  tries: Defaulted<number>;
+  code: string | null;
+  created_at: Defaulted<Instant>;
+  next_try_at: Defaulted<Instant>;
+  sent_at: Instant | null;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -465,4 +505,6 @@ export interface Schema {
   account_import: AccountImportTable;
   staged_account: StagedAccountTable;
   staged_key: StagedKeyTable;
+  report: ReportTable;
+  notice: NoticeTable;
 }

@@ -19,12 +19,7 @@ export interface StackFacts {
 
 /** The API signs in to Postgres as app, and as auditor for what only reads; never as the owner. */
 export function apiEnvironment(facts: StackFacts): Variables {
-  const { reference } = facts.config.reportKey;
-  return {
-    ...common(facts),
-    TENURE_SANDBOX_TOKEN: facts.token,
-    TENURE_REPORT_KEY: reference.kind === 'env' ? `env:${reference.name}` : `file:${reference.path}`,
-  };
+  return { ...common(facts), TENURE_SANDBOX_TOKEN: facts.token };
 }
 
 /** As the API, without a token: the worker has no door. */
@@ -35,7 +30,7 @@ export function workerEnvironment(facts: StackFacts): Variables {
 /** The targets are other people's systems: they get a Postgres of their own choice to live in, and nothing of Tenure's. */
 export function targetsEnvironment(facts: StackFacts): Variables {
   return {
-    ...without(inherited(facts.config), /^TENURE_VAULT_/),
+    ...without(inherited(facts.config), /^TENURE_(VAULT|SMTP)_/),
     TENURE_HOME: facts.config.home,
     TENURE_SANDBOX_POSTGRES_URL: facts.adminUrl ?? facts.urls.owner,
     // Fixed, so that targets that are started again are where the workers look for them.
@@ -61,6 +56,8 @@ function common(facts: StackFacts): Variables {
     TENURE_DATABASE_APP_URL: urls.app,
     TENURE_DATABASE_AUDITOR_URL: urls.auditor,
     TENURE_MASTER_KEY: referenceText(config.masterKey),
+    // Both make reports: the API when it is asked, the worker for a process.
+    TENURE_REPORT_KEY: referenceText(config.reportKey.reference),
   };
 }
 

@@ -39,7 +39,7 @@ const residual = z.strictObject({
   until: maybe(instant),
 });
 
-/** One leaver, from the end of access to the last deletion, as known at `generatedAt`. Holds personal values: it is made when it is asked for and kept nowhere. */
+/** One leaver, from the end of access to the last deletion, as known at `generatedAt`. Holds personal values: what a process keeps of it is under the person's key. */
 export const terminationReportSchema = z.strictObject({
   format: z.literal('tenure/termination-report/1'),
   generatedAt: instant,

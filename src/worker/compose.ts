@@ -8,6 +8,7 @@ import { openDatabase } from '../db/database.js';
 import { KeyRing } from '../db/keys.js';
 import { People } from '../planning/people.js';
 import { PolicyStore } from '../planning/policy-store.js';
+import type { ReportSigner } from '../report/signature.js';
 
 export interface Composition {
   readonly databaseUrl: string;
@@ -20,6 +21,8 @@ export interface Composition {
   readonly vault?: VaultLogin | undefined;
   readonly logger: Logger;
   readonly sites?: readonly string[];
+  readonly reportSigner?: ReportSigner | undefined;
+  readonly isMailConfigured?: boolean;
 }
 
 /** Builds what activities need; `close` gives back pools and connectors. Nothing is connected before first use. */
@@ -38,6 +41,8 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
     logger,
     canaryAnswers: new Map(),
     sites: new Set(composition.sites),
+    ...(composition.reportSigner === undefined ? {} : { reportSigner: composition.reportSigner }),
+    isMailConfigured: composition.isMailConfigured ?? false,
     async close() {
       await connectors.close();
       await db.destroy();

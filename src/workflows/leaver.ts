@@ -5,6 +5,7 @@ import { bookkeeping } from './lib/activities.js';
 import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
 import { executePhase, phaseBeside } from './lib/execute-plan.js';
 import type { PhaseBeside } from './lib/execute-plan.js';
+import { LeaverReports } from './lib/leaver-reports.js';
 import { ProcessRun } from './lib/process-run.js';
 import { Looks } from './lib/stays-dead.js';
 import { now, waitUntil } from './lib/wait.js';
@@ -23,11 +24,20 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
       await run.enterCut();
     }
     const { lost, handover } = await cutAccess(run);
+    // Leavers that were cut before made no report by themselves.
+    const reports = patched('leaver-report') ? new LeaverReports(run) : undefined;
+    reports?.begin('access-ended');
+    let isRetained = true;
+    if (handover !== undefined) reports?.beginAfter(handover, () => !isRetained);
     try {
-      return await retain(run, lost, handover);
+      const outcome = await retain(run, lost, handover);
+      if (outcome === 'deleted') reports?.begin('deleted');
+      return outcome;
     } finally {
+      isRetained = false;
       // Somebody who is back keeps what is still theirs.
       await handover?.stop();
+      await reports?.ended();
     }
   });
 }

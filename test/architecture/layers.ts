@@ -64,7 +64,7 @@ const checks = {
       file,
       (to) =>
         to.isLocal &&
-        !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding)\//.test(to.target),
+        !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding|report|notices)\//.test(to.target),
     ),
   ),
   'a connector never imports another': inside('src/connectors/', (file) => {
@@ -84,10 +84,10 @@ const checks = {
     imports(file, (to) => (to.isLocal ? !/^src\/(db|domain)\//.test(to.target) : /^@temporalio\//.test(to.target))),
   ),
   'shared services know nothing above them': (file) =>
-    /^src\/(planning|policy|hr|onboarding|report)\//.test(file.path)
+    /^src\/(planning|policy|hr|onboarding|report|notices)\//.test(file.path)
       ? imports(file, (to) =>
           to.isLocal
-            ? !/^src\/(planning|policy|hr|onboarding|report|domain|db|connectors)\//.test(to.target)
+            ? !/^src\/(planning|policy|hr|onboarding|report|notices|domain|db|connectors)\//.test(to.target)
             : isPackage(to, ['@temporalio']),
         )
       : [],

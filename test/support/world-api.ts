@@ -9,7 +9,6 @@ import { createMetrics } from '../../src/api/metrics.js';
 import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { Instant } from '../../src/domain/process/ids.js';
-import { newSigningKey, reportSigner } from '../../src/report/signature.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
 import type { World } from './world.js';
 
@@ -19,7 +18,6 @@ export async function openDoor(
 ): Promise<{ readonly url: string; readonly token: string; readonly app: NestFastifyApplication }> {
   const { db, keys, policies } = world.deps;
   const registry = createShippedRegistry();
-  const signer = await reportSigner(newSigningKey());
   const token = `operator_${randomBytes(20).toString('hex')}`;
   await ensureToken(db, { name: 'operator', role: 'operator', token });
   const app = await createApi({
@@ -33,7 +31,7 @@ export async function openDoor(
     planner: createPlanner({ db, keys, policies, preview: createPreview({ db, keys, policies, registry }) }),
     connectorChecks: connectorChecks(registry),
     registry,
-    reportSigner: signer,
+    reportSigner: world.signer,
     now: () => brand<Instant>(new Date().toISOString()),
   });
   await app.listen({ port: 0, host: '127.0.0.1' });

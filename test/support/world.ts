@@ -25,6 +25,11 @@ import { directoryGroups, erpRoles } from '../../src/embedded/targets/sandbox-da
 import { startScimTarget } from '../../src/embedded/targets/scim-target.js';
 import type { ScimTarget } from '../../src/embedded/targets/scim-target.js';
 import { loadPolicyFiles } from '../../src/policy/load.js';
+import { NoticeSender } from '../../src/notices/sender.js';
+import { createMailer } from '../../src/notices/smtp.js';
+import type { SmtpServer } from '../../src/notices/smtp.js';
+import { newSigningKey, reportSigner } from '../../src/report/signature.js';
+import type { ReportSigner } from '../../src/report/signature.js';
 import { publishPolicy } from '../../src/planning/policy-store.js';
 import { composeDeps } from '../../src/worker/compose.js';
 import { startWorkers } from '../../src/worker/run-workers.js';
@@ -36,6 +41,8 @@ import type { TestDatabase } from './stack.js';
 export interface World {
   readonly database: TestDatabase;
   readonly deps: ReturnType<typeof composeDeps>;
+  /** Signs the reports of processes and of the door. */
+  readonly signer: ReportSigner;
   readonly client: Client;
   readonly namespace: string;
   /** Of the Temporal server. */
@@ -55,6 +62,9 @@ export interface World {
   hr(...records: Record<string, unknown>[]): Promise<readonly RecordResult[]>;
   startWorkers(): Promise<RunningWorkers>;
   stopWorkers(): Promise<void>;
+  /** The sender of notices, in this process and in a hurry; runs from the world's start where it has `smtp`. */
+  startNotices(): void;
+  stopNotices(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -65,6 +75,8 @@ export interface WorldOptions {
   readonly withWorkers?: boolean;
   /** Where `vault:` references are read; its `env:` references are looked up in `env`. */
   readonly vault?: { readonly login: VaultLogin; readonly env: Readonly<Record<string, string>> };
+  /** Where notices are handed to; without it they are kept. */
+  readonly smtp?: SmtpServer;
   /** For what the workers and the dispatcher log; silent without it. */
   readonly logger?: Logger;
   /** Gets what the Temporal SDK logs; without it only errors are shown. */
@@ -110,12 +122,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     TENURE_SANDBOX_ERP_URL: erp.serviceUrl,
     ...options.vault?.env,
   };
+  const reportKey = newSigningKey();
+  const signer = await reportSigner(reportKey);
   const deps = composeDeps({
     databaseUrl: database.app,
     masterKey,
     registry: options.registry ?? createShippedRegistry(),
     env: secrets,
     vault: options.vault?.login,
+    reportSigner: signer,
+    isMailConfigured: options.smtp !== undefined,
     logger,
   });
   const files = (await loadPolicyFiles(join(root, 'policy'))).map((file) => ({
@@ -130,11 +146,13 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const metrics = createMetrics();
   const dispatcher = new Dispatcher({ db: deps.db, lifecycle, metrics, logger, pollMs: 200 });
   dispatcher.start();
+  let sender: NoticeSender | undefined;
   let native: NativeConnection | undefined;
   let workers: RunningWorkers | undefined;
   const world: World = {
     database,
     deps,
+    signer,
     client,
     namespace: namespace.namespace,
     address: namespace.address,
@@ -147,6 +165,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       TENURE_DATABASE_APP_URL: database.app,
       TENURE_MASTER_KEY: 'env:WORLD_MASTER_KEY',
       WORLD_MASTER_KEY: masterKey,
+      TENURE_REPORT_KEY: 'env:WORLD_REPORT_KEY',
+      WORLD_REPORT_KEY: reportKey,
       TEMPORAL_ADDRESS: namespace.address,
       TEMPORAL_NAMESPACE: namespace.namespace,
     },
@@ -179,12 +199,30 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       return workers;
     },
+    startNotices() {
+      if (options.smtp === undefined || sender !== undefined) return;
+      sender = new NoticeSender({
+        db: deps.db,
+        keys: deps.keys,
+        mailer: createMailer(options.smtp, {}),
+        publicUrl: 'https://tenure.example',
+        logger,
+        pollMs: 100,
+        firstPauseMs: 300,
+      });
+      sender.start();
+    },
+    async stopNotices() {
+      await sender?.stop();
+      sender = undefined;
+    },
     async stopWorkers() {
       await workers?.stop();
       workers = undefined;
     },
     async stop() {
       await world.stopWorkers();
+      await world.stopNotices();
       await dispatcher.stop();
       await native?.close();
       await connection.close();
@@ -193,6 +231,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       await database.drop();
     },
   };
+  world.startNotices();
   if (options.withWorkers !== false) await world.startWorkers();
   return world;
 }

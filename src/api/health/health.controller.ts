@@ -39,7 +39,7 @@ export class HealthController {
   @Get('v1/status')
   async status(): Promise<object> {
     const { db, policies, lifecycle } = this.deps;
-    const [people, processes, approvals, tasks, rejections, undelivered, policy, isReachable] = await Promise.all([
+    const [people, processes, approvals, tasks, rejections, undelivered, notices, policy, isReachable] = await Promise.all([
       this.#count('identity', sql`true`),
       db
         .selectFrom('process')
@@ -50,6 +50,11 @@ export class HealthController {
       this.#count('operator_task', sql`status = 'open'`),
       this.#count('hr_rejection', sql`resolved_at is null`),
       this.#count('inbox', sql`delivered_version < ledger_version`),
+      db
+        .selectFrom('notice')
+        .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
+        .groupBy('state')
+        .execute(),
       policies.active(db),
       lifecycle.isReachable(),
     ]);
@@ -60,6 +65,7 @@ export class HealthController {
       openTasks: tasks,
       openRejections: rejections,
       undelivered,
+      notices: Object.fromEntries(notices.map((row) => [row.state, Number(row.count)])),
       policyVersion: policy?.version ?? null,
       temporal: isReachable ? 'reachable' : 'unreachable',
     };

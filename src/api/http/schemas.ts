@@ -102,6 +102,13 @@ export const verificationQuery = z.strictObject({ identity: uuid.optional() });
 export const reportQuery = z.strictObject({
   format: z.enum(['json', 'html'], expects('json or html')).default('json'),
 });
+export const reportVersion = z.coerce.number(expects('a version')).int(expects('a version')).min(1).max(1_000_000);
+const noticeStates = ['pending', 'sent', 'failed', 'not-configured', 'no-recipient'] as const;
+export const noticesQuery = z.strictObject({
+  state: z.enum([...noticeStates, 'all'], expects(`${noticeStates.join(', ')} or all`)).default('all'),
+  after: afterSchema,
+  limit: limitSchema,
+});
 export const policyCheck = z.strictObject({
   files: z.array(z.strictObject({ path: z.string().min(1).max(300), text: z.string().max(1_000_000) })).max(2_000),
 });

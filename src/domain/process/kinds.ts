@@ -95,3 +95,7 @@ export const DESTROYING_PHASES: ReadonlySet<Phase> = new Set<Phase>(['archive', 
 /** Evidence verdicts (design D5). Unknown is never success: it is `pending` while a window is open, else `unprovable`. */
 export const VERDICTS = ['proven', 'refuted', 'pending', 'unprovable'] as const;
 export type Verdict = (typeof VERDICTS)[number];
+
+/** When a leaver's process makes a report by itself: Tier 1 and 2 are settled, Tier 3 is through, everything is deleted. */
+export const REPORT_OCCASIONS = ['access-ended', 'handed-over', 'deleted'] as const;
+export type ReportOccasion = (typeof REPORT_OCCASIONS)[number];

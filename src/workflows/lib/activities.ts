@@ -10,6 +10,7 @@ type Bookkeeping = Omit<
   | 'lookAtCut'
   | 'linkJitAccount'
   | 'wakeIdentities'
+  | 'recordReport'
   | 'runApplicationTest'
   | 'stageAccounts'
   | 'correlateImport'
@@ -125,6 +126,18 @@ export function probes(application: string): Pick<Activities, 'probeHealth'> {
     retry: { maximumAttempts: 1 },
     priority: { priorityKey: 5 },
     summary: `probe ${application}`,
+  });
+}
+
+/** A report of a leaver: no local activity, because nothing may wait in its turn behind one that cannot be made. */
+export function reports(summary: string): Pick<Activities, 'recordReport'> {
+  return proxyActivities<Activities>({
+    startToCloseTimeout: '1m',
+    scheduleToCloseTimeout: '1h',
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1m' },
+    priority: { priorityKey: 4 },
+    summary: `report: ${summary}`,
   });
 }
 
