@@ -5,6 +5,7 @@ import * as spine from './migrations/0001-spine.js';
 import * as onboarding from './migrations/0002-onboarding.js';
 import * as appendAudit from './migrations/0003-append-audit.js';
 import * as applicationState from './migrations/0004-application-state.js';
+import * as cutBatch from './migrations/0005-cut-batch.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -69,6 +70,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0002-onboarding': onboarding,
             '0003-append-audit': appendAudit,
             '0004-application-state': applicationState,
+            '0005-cut-batch': cutBatch,
           }),
       },
     });
