@@ -236,7 +236,7 @@ describe('commands', () => {
   it('asks for --yes before a cut, and tells when there is nothing left', async () => {
     const { identityId } = (await api.hr(hire())).body.results[0];
     expect((await tenure('cut', identityId)).code).toBe(2);
-    expect((await tenure('cut', identityId, '--yes', '--reason', 'lost laptop')).code).toBe(0);
+    expect((await tenure('cut', identityId, '--yes', '--no-wait', '--reason', 'lost laptop')).code).toBe(0);
     const again = await tenure('cut', identityId, '--yes');
     expect([again.code, again.err]).toEqual([4, 'Every employment of this person has ended already.']);
   });
