@@ -107,6 +107,27 @@ async function whatCameBack(deps: ActivityDeps, input: TaskRequest): Promise<str
   return `\n\n- application: ${input.application}\n- last proven closed: ${lastProvenAt ?? 'never'}\n- seen alive: ${seenAliveAt ?? 'unknown'}`;
 }
 
+/** Withdraws the open task about a visit that its target has settled by itself meanwhile. Safe to repeat; a visit without a task is left alone. */
+export async function withdrawTask(deps: ActivityDeps, input: Ref & { readonly visitId: VisitId }): Promise<void> {
+  await deps.db.transaction().execute(async (trx) => {
+    const row = await trx
+      .updateTable('operator_task')
+      .set({ status: 'withdrawn', resolved_at: input.now })
+      .where('visit_id', '=', input.visitId)
+      .where('status', '=', 'open')
+      .returning('task_id')
+      .executeTakeFirst();
+    if (row === undefined) return;
+    await appendAudit(trx, deps.keys, {
+      identityId: input.identityId,
+      at: input.now,
+      actor: 'system',
+      action: 'task.withdrawn',
+      body: { taskId: row.task_id },
+    });
+  });
+}
+
 /** Nobody is asked on behalf of a process whose row was closed (by a cut, while it was still running). Raises EventSuperseded. */
 async function requireAlive(trx: Queryable, processId: ProcessId): Promise<void> {
   const process = await trx

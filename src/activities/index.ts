@@ -1,5 +1,5 @@
 import { Context, getClient } from '@temporalio/activity';
-import { recordApproval, recordResolution, openTask } from './decisions.js';
+import { recordApproval, recordResolution, openTask, withdrawTask } from './decisions.js';
 import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
 import type { ActivityDeps } from './deps.js';
 import { listDue, wakeIdentities } from './due.js';
@@ -67,6 +67,7 @@ export function createActivities(deps: ActivityDeps) {
     fixRevokeScope: bind((input: Ref) => fixRevokeScope(deps, input)),
     recordApproval: bind((input: ApprovalRecord) => recordApproval(deps, input)),
     openTask: bind((input: TaskRequest) => openTask(deps, input)),
+    withdrawTask: bind((input: Ref & { readonly visitId: VisitId }) => withdrawTask(deps, input)),
     recordResolution: bind((input: TaskRecord) => recordResolution(deps, input)),
     olderWrites: bind((input: Ref & { readonly of?: readonly VisitId[] }) => olderWrites(deps, input)),
     recoverLostWrites: bind((input: Ref & { readonly visitIds: readonly VisitId[] }) =>

@@ -23,6 +23,8 @@ import { acceptJsonOnly } from './http/json-body.js';
 import { openApiDocument } from './http/openapi.js';
 import { ProblemFilter, routeOf } from './http/problem.filter.js';
 import { ApiProblem, toProblem } from './http/problem.js';
+import { CutsController } from './cuts/cuts.controller.js';
+import { ProgressController } from './cuts/progress.controller.js';
 import { IdentitiesController } from './identities/identities.controller.js';
 import { LegalHoldsController } from './identities/legal-holds.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
@@ -50,6 +52,8 @@ class ApiModule {
         HrController,
         IdentitiesController,
         LegalHoldsController,
+        CutsController,
+        ProgressController,
         ProcessesController,
         NoticesController,
         ReportsController,

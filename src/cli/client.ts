@@ -8,6 +8,8 @@ import { CliError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 
 const TIMEOUT_MS = 60_000;
+/** Longer than the server keeps a stream open. */
+const STREAM_MS = 15 * 60_000;
 const runSchema = z.looseObject({ api: z.string(), token: z.string() });
 const runKeysSchema = z.looseObject({ reportKeys: publicKeysSchema });
 const problemSchema = z.looseObject({
@@ -88,6 +90,28 @@ export class ApiClient {
     return this.#call<T>('DELETE', path, body);
   }
 
+  /** Server-sent events until the server ends the stream, or it breaks after it had begun: call again with the last id. */
+  async *events(path: string, lastId?: string): AsyncGenerator<{ readonly id: string; readonly data: string }> {
+    const headers = { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) };
+    const response = await this.#fetch('GET', path, undefined, headers, STREAM_MS);
+    if (!response.ok) throw problemError(response.status, await response.text());
+    let rest = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+        const blocks = (rest + decoder.decode(chunk, { stream: true })).split('\n\n');
+        rest = blocks.pop() ?? '';
+        for (const block of blocks) {
+          const id = /^id: (.*)$/m.exec(block)?.[1];
+          const data = /^data: (.*)$/m.exec(block)?.[1];
+          if (id !== undefined && data !== undefined) yield { id, data };
+        }
+      }
+    } catch {
+      return;
+    }
+  }
+
   /** All pages of a list, up to `max` items. */
   async list<T>(path: string, max: number): Promise<readonly T[]> {
     const items: T[] = [];
@@ -119,6 +143,7 @@ export class ApiClient {
     path: string,
     body: unknown,
     headers: Readonly<Record<string, string>>,
+    timeoutMs = TIMEOUT_MS,
   ): Promise<Response> {
     try {
       return await fetch(this.target.url + path, {
@@ -130,7 +155,7 @@ export class ApiClient {
           ...headers,
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
     } catch (error) {
       const reason =

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { findPerson } from './context.js';
 import type { CliContext } from './context.js';
 import { CliError, EXIT } from './exit.js';
-import { fields, instant, table } from './output.js';
+import { table } from './output.js';
 import { renderPerson, renderPreview, renderTimeline, renderWhy } from './render.js';
 import type { PersonView, PreviewView, TimelineView, WhyView } from './render.js';
 
@@ -17,7 +17,7 @@ interface ListedPerson {
   readonly lifecycle: string;
 }
 
-/** `people`, `person`, `timeline`, `preview`, `why`, `cut`. Wherever a person is named: id, user name, mail address, employee number or name. */
+/** `people`, `person`, `timeline`, `preview`, `why`. Wherever a person is named: id, user name, mail address, employee number or name. */
 export function addPeopleCommands(program: Command, context: CliContext): void {
   program
     .command('people [query]')
@@ -51,28 +51,6 @@ export function addPeopleCommands(program: Command, context: CliContext): void {
       context.show(items, () => renderTimeline(items));
     });
   addQuestions(program, context);
-  program
-    .command('cut <who>')
-    .description('ends every employment at once: all access is cut before anything else')
-    .option('--reason <text>', 'kept with the audit record')
-    .option('--yes', 'do not ask for the confirmation')
-    .action(async (who: string, flags: { reason?: string; yes?: boolean }) => {
-      const id = await findPerson(context, who);
-      if (flags.yes !== true)
-        throw new CliError(EXIT.usage, `This cuts all access of ${id} at once. Say --yes to do it.`);
-      const body = flags.reason === undefined ? {} : { reason: flags.reason };
-      const result = await context.api.post<{ at: string; employments: string[]; ledgerVersion: number }>(
-        `/v1/identities/${id}/cut`,
-        body,
-      );
-      context.show(result, () =>
-        fields([
-          ['Cut from', instant(result.at)],
-          ['Employments', result.employments.length],
-          ['Watch it', `tenure person ${id}`],
-        ]),
-      );
-    });
 }
 
 function addQuestions(program: Command, context: CliContext): void {

@@ -4,6 +4,7 @@ import type { Config } from '../config.js';
 import { addAppCommands } from './app-commands.js';
 import { CliContext } from './context.js';
 import type { GlobalOptions } from './context.js';
+import { addCutCommands } from './cut-commands.js';
 import { CliError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { addHrCommands } from './hr-commands.js';
@@ -45,6 +46,7 @@ export async function runCli(
     addHrCommands(program, context);
     addPeopleCommands(program, context);
     addHoldCommands(program, context);
+    addCutCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
     addSystemCommands(program, context);

@@ -7,6 +7,7 @@ import * as appendAudit from './migrations/0003-append-audit.js';
 import * as applicationState from './migrations/0004-application-state.js';
 import * as legalHold from './migrations/0006-legal-hold.js';
 import * as reportNotice from './migrations/0008-report-notice.js';
+import * as cutBatch from './migrations/0005-cut-batch.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -73,6 +74,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0004-application-state': applicationState,
             '0006-legal-hold': legalHold,
             '0008-report-notice': reportNotice,
+            '0005-cut-batch': cutBatch,
           }),
       },
     });

@@ -369,6 +369,29 @@ export interface LegalHoldTable {
   lifted_by: string | null;
   lift_reason: Buffer | null;
 }
+export type CutBatchState = 'proposed' | 'running' | 'expired';
+export interface CutBatchTable {
+  cut_id: string;
+  state: CutBatchState;
+  size: number;
+  /** Reason and, while it waits for its confirmation, the list; under the system key. */
+  body: Buffer;
+  proposed_by: string;
+  proposed_by_identity: IdentityId | null;
+  proposed_at: Instant;
+  expires_at: Instant | null;
+  confirmed_by: string | null;
+  started_at: Instant | null;
+}
+export type CutPersonState = 'waiting' | 'cut' | 'nothing-to-cut' | 'failed';
+export interface CutBatchPersonTable {
+  cut_id: string;
+  identity_id: IdentityId;
+  state: CutPersonState;
+  attempts: Defaulted<number>;
+  at: Instant | null;
+}
+
 export interface ApplicationHealthTable {
   application: ApplicationSlug;
   ok: boolean;
@@ -500,6 +523,8 @@ export interface Schema {
   application_state: ApplicationStateTable;
   credential_handover: CredentialHandoverTable;
   legal_hold: LegalHoldTable;
+  cut_batch: CutBatchTable;
+  cut_batch_person: CutBatchPersonTable;
   application_health: ApplicationHealthTable;
   application_test: ApplicationTestTable;
   account_import: AccountImportTable;

@@ -17,7 +17,12 @@ export async function handoverInput(db: Queryable, keys: KeyRing, person: Person
 }
 
 /** The nearest manager up the line who works here at that instant: one who leaves as well takes nothing over (edge case 21). */
-export async function heirOf(db: Queryable, keys: KeyRing, leaver: Person, at: Instant): Promise<IdentityId | undefined> {
+export async function heirOf(
+  db: Queryable,
+  keys: KeyRing,
+  leaver: Person,
+  at: Instant,
+): Promise<IdentityId | undefined> {
   const seen = new Set<IdentityId>([leaver.identityId]);
   let person = leaver;
   while (seen.size <= LONGEST_LINE) {

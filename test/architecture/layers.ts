@@ -64,7 +64,9 @@ const checks = {
       file,
       (to) =>
         to.isLocal &&
-        !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding|report|notices)\//.test(to.target),
+        !/^src\/(activities|domain|db|connectors|workflows|planning|policy|hr|onboarding|report|notices)\//.test(
+          to.target,
+        ),
     ),
   ),
   'a connector never imports another': inside('src/connectors/', (file) => {

@@ -195,7 +195,7 @@ describe('tenure hr import over the months', () => {
     const row = { 'Employee No': 'L2', Name: 'Schnitt, Samir' };
     await importing(row);
     const [found] = await json('people', 'L2 Schnitt');
-    expect((await tenure('cut', found.identityId, '--yes')).code).toBe(0);
+    expect((await tenure('cut', found.identityId, '--yes', '--no-wait')).code).toBe(0);
     expect(await importing(row)).toMatchObject({
       outcome: 'unchanged',
       warnings: [expect.stringMatching(/someone else/)],
@@ -236,9 +236,36 @@ describe('commands', () => {
   it('asks for --yes before a cut, and tells when there is nothing left', async () => {
     const { identityId } = (await api.hr(hire())).body.results[0];
     expect((await tenure('cut', identityId)).code).toBe(2);
-    expect((await tenure('cut', identityId, '--yes', '--reason', 'lost laptop')).code).toBe(0);
+    expect((await tenure('cut', identityId, '--yes', '--no-wait', '--reason', 'lost laptop')).code).toBe(0);
     const again = await tenure('cut', identityId, '--yes');
     expect([again.code, again.err]).toEqual([4, 'Every employment of this person has ended already.']);
+  });
+
+  it('cuts a file: says whom, proposes above the threshold, and a second principal confirms', async () => {
+    const people = Array.from({ length: 6 }, () => hire());
+    const ids = (await api.hr(...people)).body.results.map((one: Loose) => one.identityId);
+    const numbers = people.map((one) => one['person'] as string);
+    const file = fileOf(
+      'leavers.csv',
+      ['Employee number;Name', ...numbers.map((one) => `${one};X`), 'nobody'].join('\n'),
+    );
+    const before = await api.counts();
+    const dry = await tenure('cut', '--file', file, '--dry-run');
+    expect([dry.code, dry.out]).toEqual([1, expect.stringMatching(/7 +nobody +not-found[^]*6 people would be cut/)]);
+    expect((await tenure('cut', '--file', file, '--reason', 'sold')).code).toBe(2);
+    expect(await api.counts()).toEqual(before);
+    const proposed = JSON.parse((await tenure('cut', '--file', file, '--reason', 'sold', '--yes', '--json')).out);
+    expect(proposed).toMatchObject({ state: 'proposed', size: 6 });
+    expect((await tenure('cuts')).out).toContain(proposed.cutId);
+    const shown = await tenure('cuts', 'confirm', proposed.cutId);
+    expect([shown.code, shown.err]).toEqual([2, expect.stringContaining(ids[0])]);
+    const own = await tenure('cuts', 'confirm', proposed.cutId, '--yes');
+    expect([own.code, own.err]).toEqual([4, expect.stringMatching(/^Who proposed a cut cannot confirm it/)]);
+    const other = await tenure('cuts', 'confirm', proposed.cutId, '--yes', '--no-wait', '--token', api.tokens.operator);
+    expect(other.code).toBe(0);
+    expect((await json('person', ids[5])).lifecycle).toBe('left');
+    expect((await tenure('cut')).code).toBe(2);
+    expect((await tenure('cut', '--help')).out).toContain('--dry-run');
   });
 
   it('checks policy on this machine without a server, and names file, line and what was expected', async () => {

@@ -39,25 +39,26 @@ export class HealthController {
   @Get('v1/status')
   async status(): Promise<object> {
     const { db, policies, lifecycle } = this.deps;
-    const [people, processes, approvals, tasks, rejections, undelivered, notices, policy, isReachable] = await Promise.all([
-      this.#count('identity', sql`true`),
-      db
-        .selectFrom('process')
-        .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
-        .groupBy('state')
-        .execute(),
-      this.#count('approval', sql`status = 'pending'`),
-      this.#count('operator_task', sql`status = 'open'`),
-      this.#count('hr_rejection', sql`resolved_at is null`),
-      this.#count('inbox', sql`delivered_version < ledger_version`),
-      db
-        .selectFrom('notice')
-        .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
-        .groupBy('state')
-        .execute(),
-      policies.active(db),
-      lifecycle.isReachable(),
-    ]);
+    const [people, processes, approvals, tasks, rejections, undelivered, notices, policy, isReachable] =
+      await Promise.all([
+        this.#count('identity', sql`true`),
+        db
+          .selectFrom('process')
+          .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
+          .groupBy('state')
+          .execute(),
+        this.#count('approval', sql`status = 'pending'`),
+        this.#count('operator_task', sql`status = 'open'`),
+        this.#count('hr_rejection', sql`resolved_at is null`),
+        this.#count('inbox', sql`delivered_version < ledger_version`),
+        db
+          .selectFrom('notice')
+          .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
+          .groupBy('state')
+          .execute(),
+        policies.active(db),
+        lifecycle.isReachable(),
+      ]);
     return {
       people,
       processes: Object.fromEntries(processes.map((row) => [row.state, Number(row.count)])),

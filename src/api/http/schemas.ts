@@ -54,6 +54,15 @@ export const legalHoldsQuery = z.strictObject({
   after: afterSchema,
   limit: limitSchema,
 });
+export const cuts = z.strictObject({
+  people: z
+    .array(z.string(expects('a person')).trim().min(1, expects('a person')).max(300, expects('a person')))
+    .min(1, expects('1 to 1,000 people'))
+    .max(MAX_RECORDS, expects('1 to 1,000 people'))
+    .describe('Each by id, user name, mail address or employee number, in full.'),
+  reason: note('a reason of 1 to 2,000 characters'),
+  dryRun: z.boolean(expects('true or false')).default(false).describe('Say whom it would cut; write nothing.'),
+});
 export const credential = z.strictObject({
   application: z.string(expects('the slug of an application')).min(1).max(64),
 });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '../../db/audit.js';
+import type { Queryable } from '../../db/database.js';
 import { stateAt } from '../../domain/ledger/state.js';
 import type { EmploymentState, Fact, Statement } from '../../domain/ledger/types.js';
 import { brand } from '../../domain/process/ids.js';
@@ -7,6 +8,7 @@ import type { EmploymentId, FactId, IdentityId, Instant } from '../../domain/pro
 import { localDateAt } from '../../domain/time/instants.js';
 import { loadFacts } from '../../planning/person.js';
 import type { ApiDeps } from '../deps.js';
+import type { Notice } from '../dispatch/dispatcher.js';
 import { lockIdentity } from '../hr/person-lookup.js';
 import { stateFacts } from '../hr/person-intake.js';
 import { ApiProblem, notFound } from '../http/problem.js';
@@ -31,36 +33,50 @@ const OPEN: ReadonlySet<EmploymentState['status']> = new Set<EmploymentState['st
 ]);
 const MAX_ROUNDS = 10;
 
+export interface CutRequest {
+  readonly identityId: IdentityId;
+  readonly actor: string;
+  readonly reason?: string | undefined;
+  /** The cut of many people that this one belongs to, and who confirmed it. */
+  readonly batch?: { readonly cutId: string; readonly confirmedBy: string | null };
+}
+
 /**
  * Ends every employment of a person now. The ends, the raised generation (no older visit writes from here on), the audit record and the inbox are one
  * transaction; the identity workflow is told at once afterwards, before everybody else's news. Asked again it answers 409: there is nothing left to end.
  */
-export async function cutIdentity(
-  deps: ApiDeps,
-  input: { readonly identityId: IdentityId; readonly actor: string; readonly reason?: string | undefined },
-): Promise<CutResult> {
-  const { identityId, actor } = input;
-  const now = deps.now();
-  const { ends, notice } = await deps.db.transaction().execute(async (trx) => {
-    const person = await lockIdentity(trx, identityId);
-    if (person === undefined) throw notFound('identity');
-    const facts = await loadFacts(trx, deps.keys, identityId);
-    const found = endsOf(identityId, facts, now);
-    if (found.length === 0)
-      throw new ApiProblem(409, 'nothing-to-cut', 'Every employment of this person has ended already.');
-    await appendAudit(trx, deps.keys, {
-      identityId,
-      at: now,
-      actor,
-      action: 'cut.requested',
-      body: { reason: input.reason ?? null, employments: found.map((end) => end.employmentId) },
-    });
-    return { ends: found, notice: await stateFacts(deps, trx, { actor, person, facts: found }) };
-  });
-  if (notice === undefined)
-    throw new ApiProblem(409, 'nothing-to-cut', 'Every employment of this person has ended already.');
+export async function cutIdentity(deps: ApiDeps, input: CutRequest): Promise<CutResult> {
+  const { result, notice } = await deps.db.transaction().execute((trx) => cutWithin(deps, trx, input));
   deps.dispatcher.notify(notice);
-  return { identityId, at: now, ledgerVersion: notice.ledgerVersion, employments: ends.map((end) => end.employmentId) };
+  return result;
+}
+
+/** The same inside the caller's transaction; `notice` is for the dispatcher, after the commit. */
+export async function cutWithin(
+  deps: ApiDeps,
+  trx: Queryable,
+  { identityId, actor, reason, batch }: CutRequest,
+): Promise<{ readonly result: CutResult; readonly notice: Notice }> {
+  const now = deps.now();
+  const person = await lockIdentity(trx, identityId);
+  if (person === undefined) throw notFound('identity');
+  const ends = endsOf(identityId, await loadFacts(trx, deps.keys, identityId), now);
+  if (ends.length === 0) throw nothingToCut();
+  const employments = ends.map((end) => end.employmentId);
+  await appendAudit(trx, deps.keys, {
+    identityId,
+    at: now,
+    actor,
+    action: 'cut.requested',
+    body: { reason: reason ?? null, employments, ...(batch === undefined ? {} : batch) },
+  });
+  const notice = await stateFacts(deps, trx, { actor, person, facts: ends });
+  if (notice === undefined) throw nothingToCut();
+  return { result: { identityId, at: now, ledgerVersion: notice.ledgerVersion, employments }, notice };
+}
+
+function nothingToCut(): ApiProblem {
+  return new ApiProblem(409, 'nothing-to-cut', 'Every employment of this person has ended already.');
 }
 
 /** Ends until nothing is open: behind a running employment a later start of the same one may be waiting. */

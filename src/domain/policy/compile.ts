@@ -139,7 +139,7 @@ class ExpressionCompiler {
   }
 
   lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
-    const { tiers, visitPatience, recutSettle, staysDead, userNames, ...rest } = file.value;
+    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, ...rest } = file.value;
     const path = (index: number): YamlPath => ['userNames', 'patterns', index];
     userNames.patterns.forEach((source, index) => {
       this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
@@ -155,6 +155,11 @@ class ExpressionCompiler {
       visitPatienceMs: durationMs(visitPatience),
       recutSettleMs: durationMs(recutSettle),
       staysDeadMs: staysDead.map(durationMs).sort((a, b) => a - b),
+      killSwitch: {
+        fourEyesAbove: killSwitch.fourEyesAbove,
+        atMost: killSwitch.atMost,
+        proposalExpiresAfterMs: durationMs(killSwitch.proposalExpiresAfter),
+      },
       userNames: {
         ...userNames,
         patterns: userNames.patterns.map((source, index) => expressionAt(file, path(index), source)),

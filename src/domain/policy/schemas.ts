@@ -155,6 +155,16 @@ export const lifecycleSchema = z
     deleteAfterDays: days,
     approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.literal('deny') }),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
+    killSwitch: z
+      .strictObject({
+        fourEyesAbove: z.int().min(0).max(1_000).default(5),
+        atMost: z.int().min(1).max(1_000).default(1_000),
+        proposalExpiresAfter: duration.default('4h'),
+      })
+      .prefault({})
+      .describe(
+        'Cuts of many people at once: above how many a second person confirms, how long that may take, how many at most.',
+      ),
     recutSettle: duration.describe('Wait before a cut is probed again when an older write was in flight.'),
     staysDead: z
       .array(duration)

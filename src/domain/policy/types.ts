@@ -108,6 +108,12 @@ export interface LifecyclePolicy {
   readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' };
   /** How long Temporal goes on with a troubled visit before a person is asked. */
   readonly visitPatienceMs: number;
+  /** Cuts of many people at once: above `fourEyesAbove` a second principal confirms, `atMost` are taken in one request. */
+  readonly killSwitch: {
+    readonly fourEyesAbove: number;
+    readonly atMost: number;
+    readonly proposalExpiresAfterMs: number;
+  };
   readonly userNames: {
     /** Candidate patterns in order, CEL over `name` (transliterated given, family, initials) and `n` (counter from 2). */
     readonly patterns: readonly Expression[];

@@ -80,7 +80,8 @@ export function singleVisits(
     scheduleToCloseTimeout: patienceMs,
     priority: { priorityKey: isCut ? 1 : 3 },
     summary: `visit ${application}`,
-    retry: { ...reach.retry, maximumInterval: '5m' },
+    // A cut is tried often: nothing of it may wait long after its target is back.
+    retry: { ...reach.retry, maximumInterval: isCut ? '30s' : '5m' },
   });
 }
 

@@ -1,10 +1,10 @@
-import { CancellationScope, condition, isCancellation, log, sleep, uuid4 } from '@temporalio/workflow';
+import { CancellationScope, condition, isCancellation, log, patched, sleep, uuid4 } from '@temporalio/workflow';
 import type { PlanId } from '../../domain/process/ids.js';
 import { CUTTING_PHASES } from '../../domain/process/kinds.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { HELD_BACK, LEGAL_HOLD } from '../../domain/process/outcome.js';
 import type { VisitOutcome } from '../../domain/process/outcome.js';
-import type { PlannedPhase } from '../messages.js';
+import type { PlannedPhase, TaskResolution } from '../messages.js';
 import { bookkeeping, singleVisits, sweeps } from './activities.js';
 import { reasonOf } from './fail.js';
 import type { ProcessRun } from './process-run.js';
@@ -12,6 +12,9 @@ import { now } from './wait.js';
 
 /** How often a phase is planned anew because an account was not what the plan was made for, before a person is asked. */
 const REPLANS = 3;
+
+/** A cut that a target does not take is a person's question after this long: with the sweep before it, within a minute. */
+const ESCALATE_AFTER_MS = 30_000;
 
 /** Plans a phase and carries it out until every visit of it is settled, by the target or by a person. */
 export async function executePhase(run: ProcessRun, phase: Phase): Promise<void> {
@@ -105,6 +108,8 @@ async function again(run: ProcessRun, phase: Phase): Promise<void> {
   await run.askOperator({ kind: 'visit', code: 'plan-keeps-changing' });
 }
 
+type Later = Extract<VisitOutcome, { kind: 'later' }>;
+type Resolution = TaskResolution['resolution'];
 type Visit = PlannedPhase['visits'][number];
 
 /** The visits of one plan: swept together, followed one by one when in trouble, in the order of their dependencies. */
@@ -188,10 +193,63 @@ class PlanExecution {
   async #follow(trouble: VisitOutcome): Promise<void> {
     let outcome = trouble;
     while (outcome.kind === 'later' || outcome.kind === 'task') {
-      outcome = outcome.kind === 'later' ? await this.#alone(outcome) : await this.#ask(outcome);
+      // Cuts that began before there was an escalation go on without it.
+      if (outcome.kind === 'task') outcome = await this.#ask(outcome);
+      else if (this.#isCut && patched('cut-escalation')) outcome = await this.#aloneAndAsked(outcome);
+      else outcome = await this.#alone(outcome);
     }
     this.#note(outcome);
     this.#followed.delete(outcome.visitId);
+  }
+
+  /**
+   * A cut asks a person soon, and goes on trying while nobody has answered: whichever comes first settles the visit, and a question that the target has answered
+   * itself is taken back.
+   */
+  async #aloneAndAsked(trouble: Later): Promise<VisitOutcome> {
+    const id = { visitId: trouble.visitId, application: trouble.application };
+    const waiting = new CancellationScope();
+    const trying = new CancellationScope();
+    let isOver = false;
+    let isAsked = false;
+    let resolution: Resolution | undefined;
+    const asked = waiting
+      .run(() => sleep(ESCALATE_AFTER_MS, { summary: `${trouble.application} does not answer: ask a person` }))
+      // A question is written whole or not at all: it is taken back below.
+      .then(() =>
+        CancellationScope.nonCancellable(async () => {
+          isAsked = true;
+          resolution = await this.run.askOperator({ kind: 'visit', code: trouble.code, ...id }, () => isOver);
+          trying.cancel();
+        }),
+      )
+      .catch((error: unknown) => {
+        if (!isCancellation(error)) throw error;
+      });
+    const failed = asked.then(() => new Promise<never>(() => undefined));
+    try {
+      return await Promise.race([trying.run(() => this.#untilAnswered(trouble)), failed]);
+    } catch (error) {
+      if (resolution === undefined || !isCancellation(error)) throw error;
+      return afterWord(id, resolution);
+    } finally {
+      isOver = true;
+      waiting.cancel();
+      await asked.catch(() => undefined);
+      if (isAsked && resolution === undefined)
+        await CancellationScope.nonCancellable(() => this.run.takeBack(trouble.visitId));
+    }
+  }
+
+  /** Tries for as long as it takes: patience ends with a person who is asked already. */
+  async #untilAnswered(trouble: Later): Promise<VisitOutcome> {
+    let outcome: VisitOutcome = trouble;
+    while (outcome.kind === 'later') {
+      const next: VisitOutcome = await this.#alone(outcome);
+      const isDown = next.kind === 'task' && next.type === 'TargetUnavailable';
+      outcome = isDown ? { ...trouble, kind: 'later', code: next.code, retryAfterMs: 0 } : next;
+    }
+    return outcome;
   }
 
   async #alone(outcome: Extract<VisitOutcome, { kind: 'later' }>): Promise<VisitOutcome> {
@@ -222,13 +280,18 @@ class PlanExecution {
       code: outcome.code,
       ...id,
     });
-    switch (resolution) {
-      case 'retry':
-        return { ...id, kind: 'later', code: 'retry', retryAfterMs: 0 };
-      case 'skip':
-        return { ...id, kind: 'settled', outcome: 'skipped' };
-      case 'done-by-hand':
-        return { ...id, kind: 'settled', outcome: 'by-hand' };
-    }
+    return afterWord(id, resolution);
+  }
+}
+
+/** What a visit becomes by an operator's word. */
+function afterWord(id: Pick<VisitOutcome, 'visitId' | 'application'>, resolution: Resolution): VisitOutcome {
+  switch (resolution) {
+    case 'retry':
+      return { ...id, kind: 'later', code: 'retry', retryAfterMs: 0 };
+    case 'skip':
+      return { ...id, kind: 'settled', outcome: 'skipped' };
+    case 'done-by-hand':
+      return { ...id, kind: 'settled', outcome: 'by-hand' };
   }
 }

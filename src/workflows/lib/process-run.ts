@@ -14,7 +14,7 @@ import type { ProcessSchedule } from '../../activities/process.js';
 import type { PendingApproval } from '../../activities/phase.js';
 import type { TaskRequest } from '../../activities/decisions.js';
 import { identityWorkflowId } from '../../domain/process/ids.js';
-import type { Instant } from '../../domain/process/ids.js';
+import type { Instant, VisitId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { LEGAL_HOLD } from '../../domain/process/outcome.js';
 import {
@@ -40,6 +40,8 @@ interface Approval extends PendingApproval {
   /** `deciding`: taken, and on its way into the approval's row; a second decision is refused from here on. */
   status: 'pending' | 'deciding' | 'approved' | 'denied' | 'expired';
 }
+
+type Question = Omit<TaskRequest, 'identityId' | 'processId' | 'now'>;
 
 interface Task {
   readonly taskId: string;
@@ -272,16 +274,22 @@ export class ProcessRun {
   }
 
   /** Opens an operator task and waits for the operator's word, for as long as it takes. The rest of the process goes on. */
-  async askOperator(
-    request: Omit<TaskRequest, 'identityId' | 'processId' | 'now'>,
-  ): Promise<TaskResolution['resolution']> {
+  async askOperator(request: Question): Promise<TaskResolution['resolution']>;
+  /** The same until nobody has to answer any more; undefined then. */
+  async askOperator(request: Question, isOver: () => boolean): Promise<TaskResolution['resolution'] | undefined>;
+  async askOperator(request: Question, isOver?: () => boolean): Promise<TaskResolution['resolution'] | undefined> {
     const { taskId } = await bookkeeping.openTask({ ...this.ref, ...request });
     const task: Task = { taskId, resolution: undefined, isTaken: false };
     this.#tasks.push(task);
     await this.waitsFor('operator-task');
-    await condition(() => task.resolution !== undefined);
+    await condition(() => task.resolution !== undefined || (isOver?.() === true && !task.isTaken));
     this.#tasks.splice(this.#tasks.indexOf(task), 1);
-    return task.resolution ?? 'skip';
+    return task.resolution ?? (isOver === undefined ? 'skip' : undefined);
+  }
+
+  /** Takes back the open question about a visit that needs no answer any more. */
+  async takeBack(visitId: VisitId): Promise<void> {
+    await bookkeeping.withdrawTask({ ...this.ref, visitId });
   }
 
   /** Opens a task that nothing waits for: somebody has to find out what happened. */
