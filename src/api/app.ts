@@ -78,6 +78,8 @@ export async function createApi(
     bodyLimit: BODY_LIMIT,
     routerOptions: { maxParamLength: MAX_URL_PART },
     forceCloseConnections: 'idle',
+    // A connection that becomes idle while the door closes is waited for this long.
+    keepAliveTimeout: 5_000,
     // Paths that cannot be decoded never reach a route, nor the filter.
     frameworkErrors: (error: unknown, _request: FastifyRequest, reply: FastifyReply) => {
       const problem = toProblem(error);

@@ -268,8 +268,9 @@ const title = [
     const { report } = await verifyReport(text, { keys: [world.signer.publicKey] });
     const tiers = new Set(report.actions.map((one) => one.tier));
     expect([...tiers].sort()).toEqual(['T1', 'T2', 'T3']);
-    // Which of the two it is depends on how busy the machine is.
-    expect(report.actions.filter((one) => !['met', 'missed'].includes(one.deadline))).toEqual([]);
+    // Met or missed depends on how busy the machine is; what nobody can prove by a sign-in (a row in a file) is never called met.
+    const unjudged = report.actions.filter((one) => !['met', 'missed'].includes(one.deadline));
+    expect(unjudged.filter((one) => one.state !== 'unprovable')).toEqual([]);
     expect(report.actions.filter((one) => one.state === 'refuted')).toEqual([]);
   });
 

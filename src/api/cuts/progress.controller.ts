@@ -46,11 +46,12 @@ export class ProgressController implements OnModuleDestroy {
     if (this.#open >= MOST_STREAMS)
       throw new ApiProblem(503, 'too-many-streams', 'Too many are watching; try again later.');
     const gone = new AbortController();
-    request.raw.once('close', () => gone.abort());
+    reply.raw.once('close', () => gone.abort());
     const signal = AbortSignal.any([gone.signal, this.#stop.signal, AbortSignal.timeout(LONGEST_MS)]);
     this.#open += 1;
     void reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store');
-    void reply.header('x-accel-buffering', 'no');
+    // Its connection ends with it: one that is kept would hold up the door's closing.
+    void reply.header('x-accel-buffering', 'no').header('connection', 'close');
     const stream = Readable.from(this.#events(found, typeof last === 'string' ? last : undefined, signal));
     stream.once('close', () => (this.#open -= 1));
     return reply.send(stream);
