@@ -16,22 +16,11 @@ const up = String.raw`^(\.\./)+`;
 const layer = (names, message, more = {}) => ({ regex: `${up}(${names.join('|')})/`, message, ...more });
 const rootFile = (name, message) => ({ regex: `${up}${name}\\.js$`, message });
 
+/** Layers that nothing below the API and the activities may reach. */
+const outer = ['policy', 'hr', 'onboarding', 'report', 'notices', 'api', 'worker', 'cli', 'embedded'];
+
 const connectorsAlone = layer(
-  [
-    'workflows',
-    'activities',
-    'db',
-    'planning',
-    'policy',
-    'hr',
-    'onboarding',
-    'report',
-    'notices',
-    'api',
-    'worker',
-    'cli',
-    'embedded',
-  ],
+  ['workflows', 'activities', 'db', 'planning', ...outer],
   'Connectors know the domain and nothing else of Tenure.',
 );
 
@@ -200,23 +189,7 @@ export default tseslint.config(
       },
       onlyProcess,
       layer(['activities'], 'Workflows know activities as types only: use import type.', { allowTypeImports: true }),
-      layer(
-        [
-          'connectors',
-          'db',
-          'planning',
-          'policy',
-          'hr',
-          'onboarding',
-          'report',
-          'notices',
-          'api',
-          'worker',
-          'cli',
-          'embedded',
-        ],
-        'Workflow code reaches the world through activities only.',
-      ),
+      layer(['connectors', 'db', 'planning', ...outer], 'Workflow code reaches the world through activities only.'),
       rootFile('config', 'Workflow code takes configuration as input: reading it would break replay.'),
     ],
     [env, envDestructured, proxies],
@@ -272,21 +245,7 @@ export default tseslint.config(
       nest,
       temporal,
       layer(
-        [
-          'workflows',
-          'activities',
-          'connectors',
-          'planning',
-          'policy',
-          'hr',
-          'onboarding',
-          'report',
-          'notices',
-          'api',
-          'worker',
-          'cli',
-          'embedded',
-        ],
+        ['workflows', 'activities', 'connectors', 'planning', ...outer],
         'The database layer knows the domain only.',
       ),
       rootFile('config', 'The database layer is handed a connection.'),

@@ -173,9 +173,10 @@ export function loadConfig(env: Environment = process.env, cwd: string = process
   }
   const vars = parsed.data;
   const home = resolve(cwd, vars.TENURE_HOME ?? '.tenure');
-  const vault = vaultConfig(vars, (text) => referenceText(parseReference(text, cwd)));
+  const absolute = (text: string): string => referenceText(parseReference(text, cwd));
+  const vault = vaultConfig(vars, absolute);
   if (typeof vault === 'string') throw new ConfigError(vault);
-  const smtp = smtpConfig(vars, (text) => referenceText(parseReference(text, cwd)));
+  const smtp = smtpConfig(vars, absolute);
   if (typeof smtp === 'string') throw new ConfigError(smtp);
   return {
     home,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Updateable } from 'kysely';
 import { appendAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { OperatorTaskTable } from '../db/schema.js';
@@ -109,21 +110,34 @@ async function whatCameBack(deps: ActivityDeps, input: TaskRequest): Promise<str
 
 /** Withdraws the open task about a visit that its target has settled by itself meanwhile. Safe to repeat; a visit without a task is left alone. */
 export async function withdrawTask(deps: ActivityDeps, input: Ref & { readonly visitId: VisitId }): Promise<void> {
+  await closeTask(deps, input, { visit_id: input.visitId }, { status: 'withdrawn' }, 'system', 'task.withdrawn');
+}
+
+/** Ends the open task that `which` names, with its audit record; one that is not open stays as it is. */
+async function closeTask(
+  deps: ActivityDeps,
+  { identityId, now }: Ref,
+  which: { readonly task_id: string } | { readonly visit_id: VisitId },
+  end: Updateable<OperatorTaskTable>,
+  actor: string,
+  action: string,
+): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
     const row = await trx
       .updateTable('operator_task')
-      .set({ status: 'withdrawn', resolved_at: input.now })
-      .where('visit_id', '=', input.visitId)
+      .set({ ...end, resolved_at: now })
+      .where((eb) => eb.and(which))
       .where('status', '=', 'open')
       .returning('task_id')
       .executeTakeFirst();
     if (row === undefined) return;
+    const decided = typeof end.decision_id === 'string' ? { decisionId: end.decision_id } : {};
     await appendAudit(trx, deps.keys, {
-      identityId: input.identityId,
-      at: input.now,
-      actor: 'system',
-      action: 'task.withdrawn',
-      body: { taskId: row.task_id },
+      identityId,
+      at: now,
+      actor,
+      action,
+      body: { taskId: row.task_id, ...decided },
     });
   });
 }
@@ -189,23 +203,8 @@ export async function recordResolution(deps: ActivityDeps, input: TaskRecord): P
     .executeTakeFirstOrThrow();
   if (task.status !== 'open') return;
   if (task.visit_id !== null) await resolveVisit(deps, task.visit_id, task.kind, input);
-  await deps.db.transaction().execute(async (trx) => {
-    const row = await trx
-      .updateTable('operator_task')
-      .set({ status: 'resolved', resolution: input.resolution, decision_id: input.decisionId, resolved_at: input.now })
-      .where('task_id', '=', input.taskId)
-      .where('status', '=', 'open')
-      .returning('task_id')
-      .executeTakeFirst();
-    if (row === undefined) return;
-    await appendAudit(trx, deps.keys, {
-      identityId: input.identityId,
-      at: input.now,
-      actor: 'operator',
-      action: `task.${input.resolution}`,
-      body: { taskId: input.taskId, decisionId: input.decisionId },
-    });
-  });
+  const end = { status: 'resolved' as const, resolution: input.resolution, decision_id: input.decisionId };
+  await closeTask(deps, input, { task_id: input.taskId }, end, 'operator', `task.${input.resolution}`);
 }
 
 async function resolveVisit(

@@ -1,7 +1,7 @@
 import type { Selectable, SqlBool } from 'kysely';
 import type { Queryable } from '../db/database.js';
+import { amendedDetail } from '../db/process-detail.js';
 import type { ProcessTable } from '../db/schema.js';
-import { sql } from 'kysely';
 import { appendAudit } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
@@ -390,8 +390,6 @@ async function carryGenerationOver(db: Queryable, identityId: IdentityId, genera
     )
     .execute();
 }
-
-const amendedDetail = sql<string>`detail || jsonb_build_object('amendments', coalesce((detail->>'amendments')::integer, 0) + 1)`;
 
 function notStarted(rows: readonly Row[]): QueueAdvance['open'] {
   const fresh = rows.filter((row) => row.state === 'running' && row.started_at === null);

@@ -2,6 +2,7 @@ import { deadlineState } from '../domain/plan/deadlines.js';
 import type { Operation } from '../domain/plan/types.js';
 import type { Instant } from '../domain/process/ids.js';
 import type { OperationKind, Tier, Verdict } from '../domain/process/kinds.js';
+import { NOT_CARRIED_OUT } from '../domain/process/outcome.js';
 import type { ReportAction } from './types.js';
 
 export interface EvidenceFacts {
@@ -27,9 +28,6 @@ export interface VisitFacts {
   readonly operations: readonly Operation[];
   readonly evidence: readonly EvidenceFacts[];
 }
-
-/** Outcomes of visits that did nothing because something newer took their place. */
-const NOT_CARRIED_OUT: ReadonlySet<string> = new Set(['superseded', 'stopped']);
 
 /**
  * The actions of a leaver: one per operation, whatever number of times it was planned (a cut is repeated when an older write may have come behind it). The

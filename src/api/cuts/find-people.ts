@@ -4,6 +4,7 @@ import type { IdentityId } from '../../domain/process/ids.js';
 import { loadPerson } from '../../planning/person.js';
 import type { ApiDeps } from '../deps.js';
 import { identityParam } from '../http/schemas.js';
+import { isOpen } from '../identities/cut.js';
 
 /** What one line of a list means. `index` is its place in the request. */
 export type FoundPerson =
@@ -27,7 +28,7 @@ export async function findPeople(
     if (identityId === undefined) found.push({ index, status: 'not-found' });
     else if (others.length > 0) found.push({ index, status: 'ambiguous' });
     else if (seen.has(identityId)) found.push({ index, status: 'duplicate' });
-    else found.push({ index, identityId, status: (await isOpen(deps, identityId)) ? 'found' : 'nothing-to-cut' });
+    else found.push({ index, identityId, status: (await hasOpen(deps, identityId)) ? 'found' : 'nothing-to-cut' });
     if (identityId !== undefined && others.length === 0) seen.add(identityId);
   }
   return found;
@@ -63,7 +64,6 @@ async function matches(deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>, line: string)
   }
 }
 
-async function isOpen(deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>, id: IdentityId): Promise<boolean> {
-  const { employments } = (await loadPerson(deps.db, deps.keys, id)).stateAt(deps.now());
-  return employments.some((one) => ['active', 'suspended', 'pre-hire'].includes(one.status));
+async function hasOpen(deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>, id: IdentityId): Promise<boolean> {
+  return (await loadPerson(deps.db, deps.keys, id)).stateAt(deps.now()).employments.some(isOpen);
 }

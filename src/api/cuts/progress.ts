@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.js';
 import type { IdentityId, Instant, ProcessId } from '../../domain/process/ids.js';
+import { NOT_CARRIED_OUT } from '../../domain/process/outcome.js';
 
 /** `open`: a person was asked. `trouble`: the target did not do it yet and is asked again. */
 export type CutState = 'pending' | 'trouble' | 'open' | 'proven' | 'by-hand' | 'unprovable' | 'skipped';
@@ -79,8 +80,6 @@ export async function cutProgress(db: Database, identityId: IdentityId): Promise
 }
 
 const PROVEN: ReadonlySet<string> = new Set(['proven', 'absent']);
-/** Ends of visits that did nothing because something newer took their place. */
-const NOT_CARRIED_OUT: ReadonlySet<string> = new Set(['superseded', 'stopped']);
 
 async function visitsOf(db: Database, processId: ProcessId) {
   const rows = await db

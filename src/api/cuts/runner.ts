@@ -1,7 +1,6 @@
 import { SYSTEM } from '../../db/keys.js';
 import { appendAudit } from '../../db/audit.js';
 import type { CutPersonState } from '../../db/schema.js';
-import { brand } from '../../domain/process/ids.js';
 import type { IdentityId } from '../../domain/process/ids.js';
 import type { ApiDeps } from '../deps.js';
 import type { Notice } from '../dispatch/dispatcher.js';
@@ -100,14 +99,13 @@ export class CutRunner {
     const isOver = error instanceof ApiProblem && error.body.type.endsWith('/nothing-to-cut');
     const { db, logger } = this.deps;
     if (!isOver) logger.warn({ identityId, err: error instanceof Error ? error.name : 'Error' }, 'a cut failed');
-    const state: CutPersonState = isOver ? 'nothing-to-cut' : 'waiting';
     await db
       .updateTable('cut_batch_person')
       .set((eb) => ({
         attempts: eb('attempts', '+', 1),
         at: this.deps.now(),
         state: isOver
-          ? state
+          ? ('nothing-to-cut' as const)
           : eb
               .case()
               .when('attempts', '>=', MAX_ATTEMPTS - 1)
@@ -164,7 +162,7 @@ export async function expireCut(deps: ApiDeps, cutId: string): Promise<void> {
     await trx.updateTable('cut_batch').set({ state: 'expired', body }).where('cut_id', '=', cutId).execute();
     await appendAudit(trx, deps.keys, {
       identityId: SYSTEM,
-      at: brand(deps.now()),
+      at: deps.now(),
       actor: 'system',
       action: 'cut.expired',
       body: { cutId, size: row.size },

@@ -42,34 +42,34 @@ export class HealthController {
     const [people, processes, approvals, tasks, rejections, undelivered, notices, policy, isReachable] =
       await Promise.all([
         this.#count('identity', sql`true`),
-        db
-          .selectFrom('process')
-          .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
-          .groupBy('state')
-          .execute(),
+        this.#countByState('process'),
         this.#count('approval', sql`status = 'pending'`),
         this.#count('operator_task', sql`status = 'open'`),
         this.#count('hr_rejection', sql`resolved_at is null`),
         this.#count('inbox', sql`delivered_version < ledger_version`),
-        db
-          .selectFrom('notice')
-          .select(({ fn }) => ['state', fn.countAll<string>().as('count')])
-          .groupBy('state')
-          .execute(),
+        this.#countByState('notice'),
         policies.active(db),
         lifecycle.isReachable(),
       ]);
     return {
       people,
-      processes: Object.fromEntries(processes.map((row) => [row.state, Number(row.count)])),
+      processes,
       openApprovals: approvals,
       openTasks: tasks,
       openRejections: rejections,
       undelivered,
-      notices: Object.fromEntries(notices.map((row) => [row.state, Number(row.count)])),
+      notices,
       policyVersion: policy?.version ?? null,
       temporal: isReachable ? 'reachable' : 'unreachable',
     };
+  }
+
+  async #countByState(table: 'process' | 'notice'): Promise<Readonly<Record<string, number>>> {
+    const { rows } = await sql<{
+      state: string;
+      count: string;
+    }>`select state, count(*) as count from ${sql.table(table)} group by state`.execute(this.deps.db);
+    return Object.fromEntries(rows.map((row) => [row.state, Number(row.count)]));
   }
 
   async #count(table: keyof Schema, condition: ReturnType<typeof sql<unknown>>): Promise<number> {

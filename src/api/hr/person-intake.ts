@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { appendAudit } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
 import { canonicalJson } from '../../domain/hash.js';
@@ -15,6 +14,7 @@ import type { HrRecord } from '../../hr/record.js';
 import { loadFacts, personOf } from '../../planning/person.js';
 import type { Notice } from '../dispatch/dispatcher.js';
 import type { IndexedRecord, IntakeDeps, RecordResult } from './intake.js';
+import { putIntoInbox } from './news.js';
 import { Employments, createPerson, lockPerson, personIndex } from './person-lookup.js';
 import type { DoorPerson } from './person-lookup.js';
 import { nextDueAt, updateProfile } from './projection.js';
@@ -281,18 +281,10 @@ class Ledger {
       }))
       .where('identity_id', '=', identityId)
       .execute();
-    const inbox = { ledger_version: this.#version, changed_at: this.now };
-    await trx
-      .insertInto('inbox')
-      .values({ identity_id: identityId, urgent: this.#isUrgent, delivered_at: null, ...inbox })
-      .onConflict((conflict) =>
-        conflict
-          .column('identity_id')
-          .doUpdateSet({ ...inbox, urgent: sql<boolean>`inbox.urgent or ${this.#isUrgent}::boolean` }),
-      )
-      .execute();
+    const news = { identityId, ledgerVersion: this.#version, urgent: this.#isUrgent };
+    const notice = await putIntoInbox(trx, news, this.now);
     await updateProfile(trx, deps.keys, person, this.now);
-    return { notice: { identityId, ledgerVersion: this.#version, urgent: this.#isUrgent } };
+    return { notice };
   }
 }
 

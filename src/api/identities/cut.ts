@@ -33,6 +33,11 @@ const OPEN: ReadonlySet<EmploymentState['status']> = new Set<EmploymentState['st
 ]);
 const MAX_ROUNDS = 10;
 
+/** Whether there is something to end. */
+export function isOpen(employment: EmploymentState): boolean {
+  return OPEN.has(employment.status);
+}
+
 export interface CutRequest {
   readonly identityId: IdentityId;
   readonly actor: string;
@@ -85,7 +90,7 @@ function endsOf(identityId: IdentityId, facts: readonly Fact[], now: Instant): r
   const run = randomUUID();
   let known = facts;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const open = stateAt(known, now).employments.filter((employment) => OPEN.has(employment.status));
+    const open = stateAt(known, now).employments.filter(isOpen);
     if (open.length === 0) break;
     const more = open.map((employment) => endOf(employment, now, `cut-${run}-${round}-${employment.employmentId}`));
     ends.push(...more);

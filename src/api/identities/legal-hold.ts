@@ -4,10 +4,12 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { appendAudit } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
+import { amendedDetail } from '../../db/process-detail.js';
 import type { LegalHoldTable } from '../../db/schema.js';
 import type { IdentityId, Instant } from '../../domain/process/ids.js';
 import type { Notice } from '../dispatch/dispatcher.js';
 import type { ApiDeps } from '../deps.js';
+import { putIntoInbox } from '../hr/news.js';
 import { lockIdentity } from '../hr/person-lookup.js';
 import type { DoorPerson } from '../hr/person-lookup.js';
 import { decodeCursor, pageOf } from '../http/paging.js';
@@ -200,9 +202,7 @@ async function tellLeavers(trx: Queryable, person: DoorPerson, now: Instant): Pr
   const ledgerVersion = person.ledgerVersion + 1;
   await trx
     .updateTable('process')
-    .set({
-      detail: sql<string>`detail || jsonb_build_object('amendments', coalesce((detail->>'amendments')::integer, 0) + 1)`,
-    })
+    .set({ detail: amendedDetail })
     .where('identity_id', '=', identityId)
     .where('process_kind', '=', 'leaver')
     .where('state', 'in', ['running', 'tail'])
@@ -212,11 +212,5 @@ async function tellLeavers(trx: Queryable, person: DoorPerson, now: Instant): Pr
     .set({ ledger_version: ledgerVersion })
     .where('identity_id', '=', identityId)
     .execute();
-  const inbox = { ledger_version: ledgerVersion, changed_at: now };
-  await trx
-    .insertInto('inbox')
-    .values({ identity_id: identityId, urgent: false, delivered_at: null, ...inbox })
-    .onConflict((conflict) => conflict.column('identity_id').doUpdateSet(inbox))
-    .execute();
-  return { identityId, ledgerVersion, urgent: false };
+  return putIntoInbox(trx, { identityId, ledgerVersion, urgent: false }, now);
 }

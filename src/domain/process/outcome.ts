@@ -12,6 +12,9 @@ export const SETTLED_OUTCOMES = [
 ] as const;
 export type SettledOutcome = (typeof SETTLED_OUTCOMES)[number];
 
+/** Ends of visits that did nothing because something newer took their place. */
+export const NOT_CARRIED_OUT: ReadonlySet<string> = new Set<SettledOutcome>(['superseded', 'stopped']);
+
 /** Code of what waits because of a legal hold on the person. */
 export const LEGAL_HOLD = 'legal-hold';
 
