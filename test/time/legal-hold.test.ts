@@ -5,8 +5,9 @@ import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import type { Connector } from '../../src/connectors/connector.js';
 import type { ConnectorRegistry } from '../../src/connectors/registry.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
-import { createWorld, day, eventually, hire, identityOf } from '../support/world.js';
+import { createWorld, day, eventually } from '../support/world.js';
 import type { World } from '../support/world.js';
+import { joined, leaves, withoutHands } from './people.js';
 import { DAY_MS, MINUTE_MS, processOf, skipTo, timeIn } from './skipping.js';
 
 /** Runs what a test has to say just before a connector begins a deletion: later than every look before, earlier than the fence. */
@@ -39,11 +40,7 @@ describe('a legal hold, in skipped time on the real server', () => {
   beforeAll(async () => {
     world = await createWorld({
       registry: interrupted((application) => beforeDelete(application)),
-      policy: (files) =>
-        files.map((file) => ({
-          ...file,
-          text: file.text.replace(', sensitive: true', '').replace('  - { application: badge }\n', ''),
-        })),
+      policy: withoutHands,
     });
     door = {
       ...world.deps,
@@ -57,22 +54,8 @@ describe('a legal hold, in skipped time on the real server', () => {
     setHold(door, { identityId, actor: 'legal', reason: 'a claim', reference: 'case 7' });
   const lift = (identityId: IdentityId) => liftHold(door, { identityId, actor: 'legal', reason: 'settled' });
 
-  async function joined(person: string): Promise<IdentityId> {
-    const record = hire(world, person, { attributes: { department: 'Finance' } });
-    const id = identityOf(await world.hr(record));
-    await processOf(world, id, 'joiner', (row) => row.state === 'completed');
-    return id;
-  }
   async function leaver(person: string, id: IdentityId): Promise<string> {
-    await world.hr({
-      source: 'hr',
-      eventId: `${person}-end`,
-      person,
-      employment: `${person}-1`,
-      kind: 'end',
-      manner: 'immediate',
-      lastWorkingDay: day(0),
-    });
+    await leaves(world, person, { manner: 'immediate', lastWorkingDay: day(0) });
     return (await processOf(world, id, 'leaver', (row) => row.state === 'tail')).workflow_id;
   }
 
@@ -96,7 +79,7 @@ describe('a legal hold, in skipped time on the real server', () => {
   const waits = (id: IdentityId) => processOf(world, id, 'leaver', (row) => row.blocked_on === 'legal-hold');
 
   it('set before the end lets the cut go on, and nothing is archived or deleted until it is lifted', async () => {
-    const id = await joined('early');
+    const id = await joined(world, 'early');
     await hold(id);
     const workflow = await leaver('early', id);
     expect((await atTargets('early')).directory).toEqual([{ active: false, archived: false }]);
@@ -113,7 +96,7 @@ describe('a legal hold, in skipped time on the real server', () => {
   });
 
   it('set during the wait stops what is to come, and says why in row, query and details', async () => {
-    const id = await joined('mid');
+    const id = await joined(world, 'mid');
     const workflow = await leaver('mid', id);
     const start = await timeIn(world, workflow);
     await skipTo(world, workflow, start + 40 * DAY_MS);
@@ -141,7 +124,7 @@ describe('a legal hold, in skipped time on the real server', () => {
     ['is missed by a gate that only looks before: the planted one is seen at the target', false],
   ])('%s', async (_name, isGateWhole) => {
     const person = isGateWhole ? 'late' : 'leak';
-    const id = await joined(person);
+    const id = await joined(world, person);
     const workflow = await leaver(person, id);
     let isSet = false;
     beforeDelete = async () => {

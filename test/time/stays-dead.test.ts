@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { IdentityId } from '../../src/domain/process/ids.js';
-import { createWorld, day, eventually, hire, identityOf } from '../support/world.js';
+import { createWorld, day, eventually } from '../support/world.js';
 import type { World } from '../support/world.js';
+import { joined, leaves, withoutHands } from './people.js';
 import { DAY_MS, MINUTE_MS, processOf, skipTo, timeIn } from './skipping.js';
 
 const LOOKS_MS = [MINUTE_MS, 15 * MINUTE_MS, DAY_MS, 7 * DAY_MS, 90 * DAY_MS];
@@ -10,28 +11,14 @@ describe('what was cut stays dead, in skipped time on the real server', () => {
   let world: World;
   beforeAll(async () => {
     world = await createWorld({
-      policy: (files) =>
-        files.map((file) => ({
-          ...file,
-          text: file.text.replace(', sensitive: true', '').replace('  - { application: badge }\n', ''),
-        })),
+      policy: withoutHands,
     });
   });
   afterAll(() => world?.stop());
 
   async function gone(person: string): Promise<{ id: IdentityId; workflow: string; cutAt: number }> {
-    const record = hire(world, person, { attributes: { department: 'Finance' } });
-    const id = identityOf(await world.hr(record));
-    await processOf(world, id, 'joiner', (row) => row.state === 'completed');
-    await world.hr({
-      source: 'hr',
-      eventId: `${person}-end`,
-      person,
-      employment: `${person}-1`,
-      kind: 'end',
-      manner: 'immediate',
-      lastWorkingDay: day(0),
-    });
+    const id = await joined(world, person);
+    await leaves(world, person, { manner: 'immediate', lastWorkingDay: day(0) });
     const { workflow_id: workflow } = await processOf(world, id, 'leaver', (row) => row.state === 'tail');
     return { id, workflow, cutAt: await timeIn(world, workflow) };
   }

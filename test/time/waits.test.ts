@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { createWorld, day, eventually, hire, identityOf } from '../support/world.js';
 import type { World } from '../support/world.js';
+import { withoutHands } from './people.js';
 import { DAY_MS, MINUTE_MS, processOf, skipTo } from './skipping.js';
 
 const midnight = (days: number): number => Date.parse(`${day(days)}T00:00:00.000Z`);
@@ -14,13 +15,10 @@ describe('waits in skipped time, on the real server', () => {
   beforeAll(async () => {
     world = await createWorld({
       policy: (files) =>
-        files.map((file) => ({
+        withoutHands(files).map((file) => ({
           ...file,
-          text: file.text
-            .replace(', sensitive: true', '')
-            .replace('  - { application: badge }\n', '')
-            // Prepared long ahead, so that the process itself waits for the start.
-            .replace('leadTimeDays: 3', 'leadTimeDays: 60'),
+          // Prepared long ahead, so that the process itself waits for the start.
+          text: file.text.replace('leadTimeDays: 3', 'leadTimeDays: 60'),
         })),
     });
     stories = [preHire(), mover()];
