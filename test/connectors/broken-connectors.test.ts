@@ -559,6 +559,11 @@ describe('each group of the kit fails a connector that breaks its promise', () =
     }
   });
 
+  it('sees that the login of a deleted account is given out again where the harness says that it never is', async () => {
+    const { problems } = await conformanceGroups.delete({ ...memoryHarness(), keepsDeletedLogins: true });
+    expect(problems.join('\n')).toMatch(/a create with the login of a deleted account: succeeded/);
+  });
+
   it('leaves no group without a planted failure', () => {
     const planted = new Set(breakages.map((breakage) => breakage.group));
     expect(Object.keys(conformanceGroups).filter((name) => !planted.has(name as ConformanceGroupName))).toEqual([]);
