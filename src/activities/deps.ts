@@ -8,6 +8,8 @@ import type { People } from '../planning/people.js';
 import type { PolicyStore } from '../planning/policy-store.js';
 import type { ReportSigner } from '../report/signature.js';
 import type { CanaryAnswers } from './visit/canary.js';
+import type { VisitRows } from './visit/rows.js';
+import type { VisitWrites } from './visit/writes.js';
 
 /** What activities are given by the composition root; nothing here is a singleton of a module. */
 export interface ActivityDeps {
@@ -18,6 +20,9 @@ export interface ActivityDeps {
   readonly connectors: ConnectorPool;
   readonly logger: Logger;
   readonly canaryAnswers: CanaryAnswers;
+  /** What all visits of the worker share, so that what they read or write at the same moment is one statement. */
+  readonly visitRows: VisitRows;
+  readonly visitWrites: VisitWrites;
   /** Whose targets this process reaches beside those that everybody reaches. */
   readonly sites: ReadonlySet<string>;
   /** Undefined: nobody gave a key, and processes make no reports. */

@@ -5,7 +5,7 @@ import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { classify } from './lib/boundary.js';
 import { clockFrom } from './lib/clock.js';
-import { createCompany, loadVisit } from './visit/load.js';
+import { loadVisit } from './visit/load.js';
 import { keepFindings } from './visit/record.js';
 import { verifyVisit } from './visit/verify.js';
 import type { Finding } from './visit/verify.js';
@@ -33,11 +33,10 @@ export interface LookResult {
 export async function lookAtCut(deps: ActivityDeps, input: LookInput, signal: AbortSignal): Promise<LookResult> {
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   if (isWorking(person.stateAt(input.now))) return { cameBack: [], unknown: [] };
-  const company = createCompany(deps);
   const clock = clockFrom(input.now);
   const looks = await Promise.all(
     (await closedAccounts(deps, input)).map(async ({ account, visitId }) => {
-      const visit = await loadVisit(deps, visitId, { clock, signal, company, progress: () => undefined });
+      const visit = await loadVisit(deps, visitId, { clock, signal, progress: () => undefined });
       return { application: account.application, state: await look(visit, account) };
     }),
   );

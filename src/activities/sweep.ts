@@ -4,7 +4,6 @@ import type { VisitOutcome } from '../domain/process/outcome.js';
 import type { ActivityDeps } from './deps.js';
 import { failureOf } from './lib/boundary.js';
 import { clockFrom, plusMs } from './lib/clock.js';
-import { createCompany } from './visit/load.js';
 import { runVisit } from './visit/run-visit.js';
 
 export interface SweepInput {
@@ -35,7 +34,6 @@ export async function runSweep(
     .where('visit_id', 'in', [...input.visitIds])
     .execute();
   const clock = clockFrom(plusMs(input.now, beat.sinceScheduledMs));
-  const company = createCompany(deps);
   const outcomes = new Map<VisitId, VisitOutcome>();
   const settledApplications = new Set<string>();
   let waiting = rows;
@@ -52,7 +50,6 @@ export async function runSweep(
           visitId: row.visit_id,
           clock,
           signal: beat.signal,
-          company,
           progress: () => undefined,
         });
         outcomes.set(row.visit_id, outcome);

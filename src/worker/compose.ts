@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import type { ActivityDeps } from '../activities/deps.js';
+import { VisitRows } from '../activities/visit/rows.js';
+import { VisitWrites } from '../activities/visit/writes.js';
 import { createConnectorPool } from '../activities/connector-pool.js';
 import type { ConnectorRegistry } from '../connectors/registry.js';
 import { createSecretStore } from '../connectors/secret-store.js';
@@ -40,6 +42,8 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
     connectors,
     logger,
     canaryAnswers: new Map(),
+    visitRows: new VisitRows(db),
+    visitWrites: new VisitWrites(db),
     sites: new Set(composition.sites),
     ...(composition.reportSigner === undefined ? {} : { reportSigner: composition.reportSigner }),
     isMailConfigured: composition.isMailConfigured ?? false,

@@ -38,7 +38,7 @@ export async function admit(visit: VisitContext, after: string | undefined): Pro
   const now = visit.clock();
   const open = maintenanceEnd(application.maintenance, now);
   if (open !== undefined) return held('maintenance', open, now);
-  const state = await visit.company.rows.applicationState(application.slug);
+  const state = await visit.deps.visitRows.applicationState(application.slug);
   const isTroubled = state !== undefined && (state.failures > 0 || state.quarantined_since !== null);
   if (state !== undefined && after !== 'retry') {
     const until = await inQuarantine(visit, application, state, now);

@@ -206,19 +206,17 @@ async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promi
 
 /** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
 async function link(visit: VisitContext, observed: ObservedAccount, createdBy: ProcessId | null): Promise<AccountRow> {
-  const row = await visit.company.writes.link({
+  const row = await visit.deps.visitWrites.link({
     account_id: brand<AccountId>(randomUUID()),
     identity_id: visit.row.identity_id,
     application: visit.row.application,
     native_id: observed.ref.nativeId,
     login: observed.login,
     status: observed.status,
-    attributes: JSON.stringify(observed.attributes),
+    attributes: observed.attributes,
     entitlements: [...(observed.entitlements ?? [])],
-    secret: null,
     created_by_process: createdBy,
     observed_at: visit.clock(),
-    unlinked_at: null,
   });
   if (row === undefined) throw new TenureError('AccountCollision', 'linked-to-another-identity');
   return row;
@@ -260,15 +258,13 @@ async function handoverSecret(visit: VisitContext): Promise<Secret | undefined> 
   const { db, keys } = visit.deps;
   const context = `handover/${visit.row.application}`;
   const secret = Secret.random();
-  const kept = await visit.company.writes.keepCredential({
+  const kept = await visit.deps.visitWrites.keepCredential({
     handover_id: randomUUID(),
     identity_id: visit.row.identity_id,
     application: visit.row.application,
     process_id: visit.row.process_id,
     secret: await keys.encryptFor(db, visit.row.identity_id, context, secret.reveal()),
     expires_at: plusMs(visit.clock(), HANDOVER_DAYS * DAY_MS),
-    collected_at: null,
-    collected_by: null,
   });
   if (kept === null) return undefined;
   const stored = await keys.decryptFor(db, visit.row.identity_id, context, kept);
@@ -335,7 +331,7 @@ async function finished(
   account: AccountRow,
   changes: AccountChange = {},
 ): Promise<AccountRow> {
-  const row = await visit.company.writes.finish({
+  const row = await visit.deps.visitWrites.finish({
     visitId: visit.row.visit_id,
     operationKey: operation.key,
     at: visit.clock(),

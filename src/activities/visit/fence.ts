@@ -13,7 +13,7 @@ import type { VisitContext } from './load.js';
  */
 export async function passFence(visit: VisitContext, kind?: OperationKind): Promise<void> {
   const at = visit.clock();
-  const answer = await visit.company.writes.fence({
+  const answer = await visit.deps.visitWrites.fence({
     visitId: visit.row.visit_id,
     identityId: visit.row.identity_id,
     generation: isCutting(visit) ? null : visit.process.generation,
@@ -33,7 +33,7 @@ export function wasOutdated(visit: VisitContext): boolean {
 /** Whether a cut has come by now. */
 export async function isOutdated(visit: VisitContext): Promise<boolean> {
   if (isCutting(visit)) return false;
-  const generation = await visit.company.rows.generation(visit.row.identity_id);
+  const generation = await visit.deps.visitRows.generation(visit.row.identity_id);
   if (generation === undefined) throw new Error('no such identity');
   return generation > visit.process.generation;
 }

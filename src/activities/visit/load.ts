@@ -7,28 +7,13 @@ import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
 import { openConnector } from '../open-connector.js';
-import { VisitRecorder } from './record.js';
-import { VisitRows } from './rows.js';
-import { VisitWrites } from './writes.js';
 import type { AccountRow, VisitProcess, VisitRow } from './rows.js';
 
 export type { AccountRow } from './rows.js';
 
-/** What the visits of one sweep share: what they ask or record at the same moment is one statement. */
-export interface Company {
-  readonly rows: VisitRows;
-  readonly writes: VisitWrites;
-  readonly recorder: VisitRecorder;
-}
-
-export function createCompany(deps: ActivityDeps): Company {
-  return { rows: new VisitRows(deps.db), writes: new VisitWrites(deps.db), recorder: new VisitRecorder(deps) };
-}
-
 /** Everything one visit works with. */
 export interface VisitContext {
   readonly deps: ActivityDeps;
-  readonly company: Company;
   readonly row: VisitRow & { readonly heldSince: Instant | null };
   readonly process: VisitProcess;
   /** Whether a newer cut had come when the visit was read. */
@@ -54,13 +39,9 @@ export interface VisitContext {
 export async function loadVisit(
   deps: ActivityDeps,
   visitId: VisitId,
-  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & {
-    readonly timeoutMs?: number;
-    readonly company?: Company;
-  },
+  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & { readonly timeoutMs?: number },
 ): Promise<VisitContext> {
-  const company = run.company ?? createCompany(deps);
-  const row = await company.rows.visit(visitId);
+  const row = await deps.visitRows.visit(visitId);
   if (row === undefined) throw new Error('no such visit');
   const process = { ...row, generation: row.plannedGeneration };
   const pinned = await deps.policies.get(deps.db, process.policy_version);
@@ -74,7 +55,6 @@ export async function loadVisit(
   return {
     ...run,
     deps,
-    company,
     row,
     process,
     isOverrun: row.presentGeneration > row.plannedGeneration,
@@ -91,7 +71,7 @@ export async function loadVisit(
 
 /** The person's account that this visit is about: the planned one, else the one an earlier attempt made. */
 export function loadAccount(visit: VisitContext): Promise<AccountRow | undefined> {
-  return visit.company.rows.account(visit.row);
+  return visit.deps.visitRows.account(visit.row);
 }
 
 /**

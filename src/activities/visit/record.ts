@@ -3,20 +3,21 @@ import { sql } from 'kysely';
 import type { Insertable, RawBuilder } from 'kysely';
 import { sealAudit } from '../../db/audit.js';
 import type { AuditEntry, SealedAudit } from '../../db/audit.js';
+import type { Queryable } from '../../db/database.js';
 import type { EvidenceTable } from '../../db/schema.js';
 import type { SettledOutcome } from '../../domain/process/outcome.js';
 import type { AccountId, Instant } from '../../domain/process/ids.js';
-import type { ActivityDeps } from '../deps.js';
 import type { VisitContext } from './load.js';
 import type { Finding } from './verify.js';
 
 /** A visit's end on its way into the database. */
-interface Ending {
+export interface Ending {
   readonly visit: VisitContext;
   readonly outcome: SettledOutcome;
   readonly findings: readonly Finding[];
   /** What was seen, encrypted, in the order of the findings. */
   readonly sealed: readonly Buffer[];
+  readonly audit: SealedAudit;
   readonly accountId: AccountId | undefined;
   readonly at: Instant;
 }
@@ -32,53 +33,15 @@ export async function settle(
   accountId?: AccountId,
 ): Promise<void> {
   const at = visit.clock();
+  const { db, keys, visitWrites } = visit.deps;
   const sealed = await sealedFindings(visit, findings);
-  await visit.company.recorder.end({ visit, outcome, findings, sealed, accountId, at });
-}
-
-/**
- * Writes the ends of visits, one statement at a time: whoever ends while one is under way would only wait for the person's audit chain, and goes into the next
- * one with all the others. A transaction that fails fails for everybody in it; each visit is then repeated by itself.
- */
-export class VisitRecorder {
-  #waiting: { readonly ending: Ending; resolve(): void; reject(error: unknown): void }[] = [];
-  #isWriting = false;
-
-  constructor(readonly deps: ActivityDeps) {}
-
-  end(ending: Ending): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ ending, resolve, reject });
-      if (this.#isWriting) return;
-      this.#isWriting = true;
-      // Who ends at the same moment comes along.
-      setImmediate(() => void this.#write());
-    });
-  }
-
-  async #write(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const round = this.#waiting;
-      this.#waiting = [];
-      try {
-        await writeEndings(
-          this.deps,
-          round.map((one) => one.ending),
-        );
-        for (const one of round) one.resolve();
-      } catch (error) {
-        for (const one of round) one.reject(error);
-      }
-    }
-    this.#isWriting = false;
-  }
+  const audit = await sealAudit(db, keys, auditEntry({ visit, outcome, findings, at }));
+  await visitWrites.end({ visit, outcome, findings, sealed, audit, accountId, at });
 }
 
 /** One statement: who was settled already adds neither evidence nor an audit record. */
-async function writeEndings({ db, keys }: ActivityDeps, endings: readonly Ending[]): Promise<void> {
+export async function writeEndings(db: Queryable, endings: readonly Ending[]): Promise<void> {
   const column = <T>(of: (ending: Ending) => T): T[] => endings.map(of);
-  const records = await Promise.all(endings.map((ending) => sealAudit(db, keys, auditEntry(ending))));
-  const part = <T>(of: (record: SealedAudit) => T): T[] => records.map(of);
   await sql`
     with ended as (
       select * from unnest(
@@ -86,8 +49,8 @@ async function writeEndings({ db, keys }: ActivityDeps, endings: readonly Ending
         ${column((one) => one.outcome)}::text[],
         ${column((one) => one.findings.find((finding) => finding.verdict !== 'proven')?.code ?? null)}::text[],
         ${column((one) => one.at)}::timestamptz[], ${column((one) => one.accountId ?? null)}::uuid[],
-        ${part((one) => one.actor)}::text[], ${part((one) => one.action)}::text[], ${part((one) => one.head)}::text[],
-        ${part((one) => one.body)}::bytea[]
+        ${column((one) => one.audit.actor)}::text[], ${column((one) => one.audit.action)}::text[], ${column((one) => one.audit.head)}::text[],
+        ${column((one) => one.audit.body)}::bytea[]
       ) with ordinality as ended (visit_id, identity_id, outcome, code, at, account_id, actor, action, head, body, place)
     ), settled as (
       update visit set status = 'settled', outcome = ended.outcome, code = ended.code, settled_at = ended.at,
@@ -174,7 +137,12 @@ function deadlineOf(visit: VisitContext, operationKey: string): Instant | null {
   return operation === undefined ? visit.row.deadline_at : (operation.deadlineAt ?? null);
 }
 
-function auditEntry({ visit, outcome, findings, at }: Ending): AuditEntry {
+function auditEntry({
+  visit,
+  outcome,
+  findings,
+  at,
+}: Pick<Ending, 'visit' | 'outcome' | 'findings' | 'at'>): AuditEntry {
   return {
     identityId: visit.row.identity_id,
     at,

@@ -1,4 +1,5 @@
-import type { Selectable } from 'kysely';
+import { sql } from 'kysely';
+import type { RawBuilder, Selectable } from 'kysely';
 import type { Queryable } from '../../db/database.js';
 import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
 import type { ApplicationSlug, IdentityId, VisitId } from '../../domain/process/ids.js';
@@ -16,8 +17,8 @@ export type VisitProcess = Pick<
 export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'write_until' | 'process_id' | 'phase'>;
 
 /**
- * The rows that visits read before they write. The visits of a sweep go side by side through the same steps, so what they ask at the same moment is one
- * statement; nothing is kept from one moment to the next.
+ * The rows that visits read before they write. The visits of a sweep go side by side through the same steps, and a worker has many sweeps: what they ask at the
+ * same moment is one statement; nothing is kept from one moment to the next.
  */
 export class VisitRows {
   constructor(readonly db: Queryable) {}
@@ -32,7 +33,7 @@ export class VisitRows {
       .select(['process.transition_id', 'process.process_kind', 'process.policy_version'])
       .select(['process.generation as plannedGeneration', 'identity.generation as presentGeneration'])
       .select('identity.held_since as heldSince')
-      .where('visit.visit_id', 'in', [...ids])
+      .where('visit.visit_id', '=', anyOf(ids))
       .execute();
     return (id: VisitId) => rows.find((row) => row.visit_id === id);
   });
@@ -41,7 +42,7 @@ export class VisitRows {
     const rows = await this.db
       .selectFrom('identity')
       .select(['identity_id', 'generation'])
-      .where('identity_id', 'in', [...new Set(ids)])
+      .where('identity_id', '=', anyOf(ids))
       .execute();
     return (id: IdentityId) => rows.find((row) => row.identity_id === id)?.generation;
   });
@@ -61,8 +62,15 @@ export class VisitRows {
         'process_id',
         'phase',
       ])
-      .where('identity_id', 'in', [...new Set(visits.map((visit) => visit.identity_id))])
-      .where('application', 'in', [...new Set(visits.map((visit) => visit.application))])
+      .where('identity_id', '=', anyOf(visits.map((visit) => visit.identity_id)))
+      .where(
+        'application',
+        '=',
+        anyOf(
+          visits.map((visit) => visit.application),
+          'text',
+        ),
+      )
       .where((eb) => eb.or([eb('created_at', '>', oldest), eb('write_in_flight', '=', true)]))
       .execute();
     return (visit: VisitRow): readonly OtherVisit[] =>
@@ -80,7 +88,7 @@ export class VisitRows {
     const rows = await this.db
       .selectFrom('application_state')
       .selectAll()
-      .where('application', 'in', [...new Set(slugs)])
+      .where('application', '=', anyOf(slugs, 'text'))
       .execute();
     return (slug: ApplicationSlug) => rows.find((row) => row.application === slug);
   });
@@ -92,11 +100,11 @@ export class VisitRows {
         cte
           .updateTable('visit')
           .set((eb) => ({ status: 'running' as const, attempt: eb('attempt', '+', 1) }))
-          .where('visit_id', 'in', [...ids]),
+          .where('visit_id', '=', anyOf(ids)),
       )
       .selectFrom('visit_step')
       .select(['visit_id', 'operation_key'])
-      .where('visit_id', 'in', [...ids])
+      .where('visit_id', '=', anyOf(ids))
       .where('state', '!=', 'sent')
       .execute();
     return (id: VisitId): ReadonlySet<string> =>
@@ -108,8 +116,15 @@ export class VisitRows {
     const rows = await this.db
       .selectFrom('account')
       .selectAll()
-      .where('identity_id', 'in', [...new Set(visits.map((visit) => visit.identity_id))])
-      .where('application', 'in', [...new Set(visits.map((visit) => visit.application))])
+      .where('identity_id', '=', anyOf(visits.map((visit) => visit.identity_id)))
+      .where(
+        'application',
+        '=',
+        anyOf(
+          visits.map((visit) => visit.application),
+          'text',
+        ),
+      )
       .where('unlinked_at', 'is', null)
       .orderBy('linked_at')
       .execute();
@@ -121,4 +136,9 @@ export class VisitRows {
           (visit.account_id === null || row.account_id === visit.account_id),
       );
   });
+}
+
+/** One parameter for a list of any length: the statement stays the same, and is prepared once. */
+function anyOf<T extends string>(values: readonly T[], type: 'uuid' | 'text' = 'uuid'): RawBuilder<T> {
+  return sql<T>`any(${[...new Set(values)]}::${sql.raw(type)}[])`;
 }

@@ -14,7 +14,7 @@ import { applyOperation, refOf } from './apply.js';
 import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext, wasOutdated } from './fence.js';
 import { loadAccount, loadSubject, loadVisit } from './load.js';
-import type { AccountRow, Company, VisitContext } from './load.js';
+import type { AccountRow, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
 import { ON_ITS_WAY } from './verify-lists.js';
 import { SETTLING, isSettling, verifyVisit } from './verify.js';
@@ -26,8 +26,6 @@ export interface VisitRun {
   readonly signal: AbortSignal;
   /** Bounds each call at the target; without it the application's own limit holds. */
   readonly timeoutMs?: number;
-  /** The visits that run beside this one; alone without it. */
-  readonly company?: Company;
   /** The code of the outcome that this visit has waited for. */
   readonly after?: string;
   progress(detail: string): void;
@@ -55,7 +53,7 @@ export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<Visit
         : { ...id, kind: 'settled', outcome: early };
     const admission = reachesTarget(visit) ? await admit(visit, run.after) : 'clear';
     if (typeof admission === 'object') return { ...id, ...admission };
-    const rest = await work(visit, await visit.company.rows.begin(visit.row.visit_id));
+    const rest = await work(visit, await visit.deps.visitRows.begin(visit.row.visit_id));
     if (admission === 'troubled') await noteUp(visit);
     return { ...id, ...rest };
   } catch (error) {
@@ -79,7 +77,7 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
   }
   if (visit.row.heldSince !== null && DESTROYING_PHASES.has(visit.row.phase)) return LEGAL_HOLD;
   if (!GRANTING.has(visit.row.phase)) return undefined;
-  const others = await visit.company.rows.others(visit.row);
+  const others = await visit.deps.visitRows.others(visit.row);
   // A newer plan that gives has everything in it that this one gives; one that takes something away at the end of a grace period has not.
   const isNewer = (other: (typeof others)[number]): boolean =>
     other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id && GRANTING.has(other.phase);

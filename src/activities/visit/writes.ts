@@ -1,9 +1,12 @@
 import { sql } from 'kysely';
-import type { Insertable } from 'kysely';
+import type { Selectable } from 'kysely';
+import type { Attributes } from '../../connectors/connector.js';
 import type { Queryable } from '../../db/database.js';
-import type { AccountTable, CredentialHandoverTable } from '../../db/schema.js';
+import type { CredentialHandoverTable } from '../../db/schema.js';
 import type { AccountId, IdentityId, Instant, VisitId } from '../../domain/process/ids.js';
 import { batched } from '../lib/batched.js';
+import { writeEndings } from './record.js';
+import type { Ending } from './record.js';
 import type { AccountRow } from './rows.js';
 
 /** A write that is about to be sent. */
@@ -37,8 +40,28 @@ export type AccountChange = Partial<
   readonly secret?: null;
 };
 
+/** An account that is the person's from now on. */
+export type NewLink = Pick<
+  AccountRow,
+  | 'account_id'
+  | 'identity_id'
+  | 'application'
+  | 'native_id'
+  | 'login'
+  | 'status'
+  | 'entitlements'
+  | 'created_by_process'
+  | 'observed_at'
+> & { readonly attributes: Attributes };
+
+/** A first credential for the person, encrypted. */
+export type NewCredential = Pick<
+  Selectable<CredentialHandoverTable>,
+  'handover_id' | 'identity_id' | 'application' | 'process_id' | 'secret' | 'expires_at'
+>;
+
 /**
- * What visits write into Tenure's own rows between their calls at the targets. Like what they read (`VisitRows`), it is one statement for all visits of a sweep
+ * What visits write into Tenure's own rows between their calls at the targets. Like what they read (`VisitRows`), it is one statement for all visits of a worker
  * that write at the same moment; each row is decided by itself.
  */
 export class VisitWrites {
@@ -80,7 +103,14 @@ export class VisitWrites {
   });
 
   /** Notes an operation as finished, that no write of its visit is in flight any more, and what it changed: all of it at once or nothing. */
-  readonly finish = batched(async (operations: readonly FinishedOperation[]) => {
+  readonly finish = batched((operations: readonly FinishedOperation[]) => this.#finish(operations), {
+    // A statement changes a row once: what two visits did to one account must not become what one of them did.
+    apart: (operation) => operation.accountId,
+  });
+
+  async #finish(
+    operations: readonly FinishedOperation[],
+  ): Promise<(operation: FinishedOperation) => AccountRow | undefined> {
     const { rows } = await sql<AccountRow>`
       with done as (
         select * from jsonb_to_recordset(${JSON.stringify(operations)}::jsonb) as done
@@ -106,41 +136,36 @@ export class VisitWrites {
         unlinked_at = coalesce((changes->>'unlinked_at')::timestamptz, unlinked_at)
       from done where account.account_id = done."accountId"
       returning account.*`.execute(this.db);
-    return (operation: FinishedOperation) => rows.find((row) => row.account_id === operation.accountId);
-  });
+    return (operation) => rows.find((row) => row.account_id === operation.accountId);
+  }
 
   /** Links an account, or observes it anew when the person has it already; undefined when it is linked to somebody else. */
-  readonly link = batched(async (accounts: readonly Insertable<AccountTable>[]) => {
-    const rows = await this.db
-      .insertInto('account')
-      .values([...accounts])
-      .onConflict((conflict) =>
-        conflict
-          .columns(['application', 'native_id'])
-          .where('unlinked_at', 'is', null)
-          .doUpdateSet((eb) => ({ observed_at: eb.ref('excluded.observed_at'), status: eb.ref('excluded.status') }))
-          .whereRef('account.identity_id', '=', 'excluded.identity_id'),
-      )
-      .returningAll()
-      .execute();
-    return (account: Insertable<AccountTable>) =>
+  readonly link = batched(async (accounts: readonly NewLink[]) => {
+    const { rows } = await sql<AccountRow>`
+      insert into account (account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, observed_at)
+      select account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, observed_at
+      from jsonb_to_recordset(${JSON.stringify(accounts)}::jsonb) as linked (account_id uuid, identity_id uuid, application text, native_id text,
+        login text, status text, attributes jsonb, entitlements text[], created_by_process text, observed_at timestamptz)
+      on conflict (application, native_id) where unlinked_at is null
+        do update set observed_at = excluded.observed_at, status = excluded.status where account.identity_id = excluded.identity_id
+      returning *`.execute(this.db);
+    return (account: NewLink) =>
       rows.find((row) => row.application === account.application && row.native_id === account.native_id);
   });
 
   /** Keeps a first credential until it is collected; gives the one that is kept already, and null once it was collected. */
-  readonly keepCredential = batched(async (credentials: readonly Insertable<CredentialHandoverTable>[]) => {
-    const rows = await this.db
-      .insertInto('credential_handover')
-      .values([...credentials])
-      .onConflict((conflict) =>
-        conflict
-          .columns(['identity_id', 'application', 'process_id'])
-          // Changes nothing, and so gives back what is stored.
-          .doUpdateSet((eb) => ({ process_id: eb.ref('excluded.process_id') })),
+  readonly keepCredential = batched(async (credentials: readonly NewCredential[]) => {
+    const column = <T>(of: (credential: NewCredential) => T): T[] => credentials.map(of);
+    // The update changes nothing, and so gives back what is stored.
+    const { rows } = await sql<NewCredential>`
+      insert into credential_handover (handover_id, identity_id, application, process_id, secret, expires_at)
+      select * from unnest(
+        ${column((one) => one.handover_id)}::uuid[], ${column((one) => one.identity_id)}::uuid[], ${column((one) => one.application)}::text[],
+        ${column((one) => one.process_id)}::text[], ${column((one) => one.secret)}::bytea[], ${column((one) => one.expires_at)}::timestamptz[]
       )
-      .returning(['identity_id', 'application', 'process_id', 'secret'])
-      .execute();
-    return (credential: Insertable<CredentialHandoverTable>) =>
+      on conflict (identity_id, application, process_id) do update set process_id = excluded.process_id
+      returning *`.execute(this.db);
+    return (credential: NewCredential) =>
       rows.find(
         (row) =>
           row.identity_id === credential.identity_id &&
@@ -148,4 +173,13 @@ export class VisitWrites {
           row.process_id === credential.process_id,
       )?.secret ?? null;
   });
+
+  /** Ends visits (`settle`): a repeat finds the visit settled and adds nothing. */
+  readonly end = batched(
+    async (endings: readonly Ending[]) => {
+      await writeEndings(this.db, endings);
+      return () => undefined;
+    },
+    { apart: (ending) => ending.visit.row.visit_id },
+  );
 }

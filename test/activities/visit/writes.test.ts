@@ -65,14 +65,17 @@ describe('writes of visits at the same moment', () => {
       native_id: nativeId,
       login: 'a',
       status: 'disabled',
-      attributes: JSON.stringify({ title: 'one' }),
+      attributes: { title: 'one' },
       entitlements: ['staff'],
-      secret: Buffer.from('sealed'),
       created_by_process: null,
       observed_at: at,
-      unlinked_at: null,
     });
-    return row;
+    return world.deps.db
+      .updateTable('account')
+      .set({ secret: Buffer.from('sealed') })
+      .where('account_id', '=', row!.account_id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
   }
 
   it('are let through or stopped one by one: a cut stops its own person only, and not the cut itself', async () => {
@@ -96,7 +99,7 @@ describe('writes of visits at the same moment', () => {
     const made = await account(id, 'native-fc');
     await writes.fence(fencedBy(id, visits[0]!, null));
     const finish = (operationKey: string, changes: Parameters<typeof writes.finish>[0]['changes']) =>
-      writes.finish({ visitId: visits[0]!, operationKey, at, accountId: made!.account_id, changes });
+      writes.finish({ visitId: visits[0]!, operationKey, at, accountId: made.account_id, changes });
     expect(await finish('one', {})).toEqual(made);
     expect(await inFlight(visits)).toEqual([]);
     expect(await finish('two', { entitlements: ['staff', 'ledger'] })).toMatchObject({
