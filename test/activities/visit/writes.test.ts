@@ -70,12 +70,7 @@ describe('writes of visits at the same moment', () => {
       created_by_process: null,
       observed_at: at,
     });
-    return world.deps.db
-      .updateTable('account')
-      .set({ secret: Buffer.from('sealed') })
-      .where('account_id', '=', row!.account_id)
-      .returningAll()
-      .executeTakeFirstOrThrow();
+    return row;
   }
 
   it('are let through or stopped one by one: a cut stops its own person only, and not the cut itself', async () => {
@@ -96,7 +91,12 @@ describe('writes of visits at the same moment', () => {
   it('that end an operation change what they name and leave the rest', async () => {
     const { id, visits } = await planned('fc');
     const writes = new VisitWrites(world.deps.db);
-    const made = await account(id, 'native-fc');
+    const made = await world.deps.db
+      .updateTable('account')
+      .set({ secret: Buffer.from('sealed') })
+      .where('account_id', '=', (await account(id, 'native-fc'))!.account_id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
     await writes.fence(fencedBy(id, visits[0]!, null));
     const finish = (operationKey: string, changes: Parameters<typeof writes.finish>[0]['changes']) =>
       writes.finish({ visitId: visits[0]!, operationKey, at, accountId: made.account_id, changes });
