@@ -29,6 +29,10 @@ Progress goes to stderr, one JSON document to stdout. docs/performance.md says w
     --people N          visits per application under load (default 10)
     --rounds N          rounds (default 3)
 
+  kill-switch         from the call of a cut to every Tier 1 proof
+    --cuts N            cuts in a row (default 200)
+    --accounts N        accounts of each of these people (default 20)
+
   --out FILE          write the JSON document to FILE as well
   --help              this text
 `;
@@ -38,7 +42,11 @@ const benches = {
   spine: { people: 100, rounds: 3, concurrency: 16, 'idle-people': 20 },
   connectors: { people: 20, rounds: 5 },
   queues: { applications: 200, people: 10, rounds: 3 },
+  'kill-switch': { cuts: 200, accounts: 20 },
 };
+
+/** Options that are no numbers. */
+const texts = ['kinds', 'out'];
 
 try {
   requireBootstrapNode();
@@ -64,6 +72,10 @@ async function run({ bench, ...options }) {
     await bundle('queues', 'probe');
     const { runQueues } = await import('../build/bench/queues/main.js');
     return runQueues(options);
+  }
+  if (bench === 'kill-switch') {
+    const { runKillSwitch } = await import('../build/bench/kill-switch/main.js');
+    return runKillSwitch(options);
   }
   const { runSpine } = await import('../build/bench/spine/main.js');
   return runSpine(options);
@@ -91,7 +103,7 @@ function readOptions(args) {
     return value;
   };
   try {
-    const names = ['people', 'rounds', 'concurrency', 'idle-people', 'applications', 'kinds', 'out'];
+    const names = [...new Set(Object.values(benches).flatMap((numbers) => Object.keys(numbers))), ...texts];
     const { values, positionals } = parseArgs({
       args,
       allowPositionals: true,

@@ -39,8 +39,14 @@ export class Clocks {
 
   /** From the recorded cut to the last Tier 1 proof, per person whose Tier 1 was proven as a whole. */
   async cutToTier1Proven(people: readonly IdentityId[]): Promise<readonly number[]> {
-    await this.#readLags('leaver', people);
+    const proven = await this.tier1ProvenAt(people);
     const accepted = await this.#acceptedAt(people, 'end');
+    return people.flatMap((id) => between(accepted.get(id), proven.get(id)));
+  }
+
+  /** When the last of a person's Tier 1 was proven, in milliseconds of the wall's clock; infinity for somebody with anything that was not. */
+  async tier1ProvenAt(people: readonly IdentityId[]): Promise<ReadonlyMap<IdentityId, number>> {
+    await this.#readLags('leaver', people);
     const evidence = await this.door.db
       .selectFrom('evidence')
       .innerJoin('visit', 'visit.visit_id', 'evidence.visit_id')
@@ -54,7 +60,7 @@ export class Clocks {
       const at = isProven ? this.#wall(row.visit_id, row.at) : Number.POSITIVE_INFINITY;
       last.set(row.identity_id, Math.max(at, last.get(row.identity_id) ?? 0));
     }
-    return people.flatMap((id) => between(accepted.get(id), last.get(id)));
+    return last;
   }
 
   /** Histories of these people's processes of a kind. */

@@ -6,7 +6,10 @@ import type { ApiDeps } from '../../src/api/deps.js';
 import { Dispatcher } from '../../src/api/dispatch/dispatcher.js';
 import type { Notice } from '../../src/api/dispatch/dispatcher.js';
 import { createTemporalLifecycle } from '../../src/api/dispatch/temporal-lifecycle.js';
+import { confirmCut, requestCuts } from '../../src/api/cuts/batches.js';
+import { CutRunner } from '../../src/api/cuts/runner.js';
 import { acceptRecords } from '../../src/api/hr/intake.js';
+import type { Caller } from '../../src/api/http/tokens.js';
 import { cutIdentity } from '../../src/api/identities/cut.js';
 import { createMetrics } from '../../src/api/metrics.js';
 import { openDatabase } from '../../src/db/database.js';
@@ -26,6 +29,11 @@ export interface Door {
   /** Tells the identity workflows of everybody who was recorded silently. */
   tell(): void;
   cut(identityId: IdentityId): Promise<void>;
+  /**
+   * Proposes a cut of many, has a second principal confirm it, and resolves when everybody's end is recorded. Returns the instant of the confirmation in
+   * milliseconds: nothing happens before it.
+   */
+  cutMany(people: readonly IdentityId[]): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -65,11 +73,26 @@ export function openDoor(tenancy: Tenancy): Door {
       // What the API hands in beside these is for other routes.
       await cutIdentity(deps as unknown as ApiDeps, { identityId, actor: 'bench' });
     },
+    async cutMany(ids) {
+      const api = deps as unknown as ApiDeps;
+      const request = { people: ids, reason: 'bench', dryRun: false, caller: principal('first') };
+      const { cutId, state } = await requestCuts(api, request);
+      if (cutId === undefined) throw new Error('nobody of them can be cut');
+      const confirmedAt = Date.now();
+      if (state === 'proposed') await confirmCut(api, cutId, principal('second'));
+      await new CutRunner(api).run(cutId);
+      return confirmedAt;
+    },
     async close() {
       await dispatcher.stop();
       await db.destroy();
     },
   };
+}
+
+/** Two of them are the four eyes of a cut of many. */
+function principal(name: string): Caller {
+  return { tokenId: name, name, role: 'operator' };
 }
 
 /** Invented people, the same ones in every run; all of them began to work a while ago, so everything is due at once. */

@@ -2,12 +2,13 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const sample = fileURLToPath(new URL('../../../policy', import.meta.url));
+/** The sample company's policy. */
+export const sample = fileURLToPath(new URL('../../../policy', import.meta.url));
 
 /** Folder of a policy in which everybody gets an account with an entitlement in each of `count` applications without I/O. */
 export function writeEnginePolicy(folder: string, count: number): string {
   const slugs = Array.from({ length: count }, (_, index) => `noop-${index + 1}`);
-  start(folder);
+  startPolicy(folder);
   for (const slug of slugs) writeFileSync(join(folder, 'applications', `${slug}.yaml`), noopApplication(slug));
   writeRole(
     folder,
@@ -18,7 +19,7 @@ export function writeEnginePolicy(folder: string, count: number): string {
 
 /** Folder of a policy with the sample company's directory (SCIM) and ERP (SQL), for everybody, without approvals or manual work. */
 export function writeTargetsPolicy(folder: string): string {
-  start(folder);
+  startPolicy(folder);
   for (const slug of targetApplications)
     cpSync(join(sample, 'applications', `${slug}.yaml`), join(folder, 'applications', `${slug}.yaml`));
   writeRole(folder, [
@@ -30,7 +31,8 @@ export function writeTargetsPolicy(folder: string): string {
 
 export const targetApplications = ['directory', 'erp'] as const;
 
-function start(folder: string): void {
+/** A policy's folder with the sample company's rules of lifecycle and no applications yet. */
+export function startPolicy(folder: string): void {
   for (const name of ['applications', 'roles']) mkdirSync(join(folder, name), { recursive: true });
   const lifecycle = readFileSync(join(sample, 'lifecycle.yaml'), 'utf8');
   // The bench is about the cut itself: what later looks at it find is evidence of its own, minutes after.
@@ -39,7 +41,8 @@ function start(folder: string): void {
   writeFileSync(join(folder, 'lifecycle.yaml'), withoutLooks);
 }
 
-function writeRole(folder: string, grants: readonly string[]): void {
+/** A role for everybody. */
+export function writeRole(folder: string, grants: readonly string[]): void {
   const lines = ['slug: everybody', 'name: Everybody', 'when: employment.worker == "employee"', 'grants:'];
   writeFileSync(
     join(folder, 'roles', 'everybody.yaml'),

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { inheritedEnvironment, loadConfig } from '../../src/config.js';
 import { migrate, prepareDatabase } from '../../src/db/migrate.js';
 import { loadRolePasswords } from '../../src/embedded/database-roles.js';
+import type { RunningChild } from '../../src/embedded/keeper.js';
 import { startNodeChild } from '../../src/embedded/node-child.js';
 import type { NodeChild } from '../../src/embedded/node-child.js';
 import { databaseOsUser } from '../../src/embedded/os-user.js';
@@ -41,6 +42,8 @@ export interface Stack {
   createTenancy(name: string, policyDir: string): Promise<Tenancy>;
   /** Starts a compiled program as a child that ends with the stack. `entry` is relative to build/. */
   startChild(name: string, entry: string, env: Variables): Promise<NodeChild>;
+  /** A server that somebody else started ends with the stack, too. */
+  adopt(name: string, server: RunningChild): void;
   stop(): Promise<void>;
 }
 
@@ -88,6 +91,10 @@ export async function startStack(): Promise<Stack> {
         noteMark(home, name, child.mark);
         stops.push(() => child.stop());
         return child;
+      },
+      adopt(name, server) {
+        noteMark(home, name, server.mark);
+        stops.push(() => server.stop());
       },
       stop,
     };

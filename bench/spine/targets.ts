@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { median, rounded, spread } from '../statistics.js';
@@ -13,6 +12,7 @@ import { targetApplications, writeTargetsPolicy } from './policies.js';
 import type { TargetsResult, Wave } from './result.js';
 import { shapeOf } from './shape.js';
 import type { Stack } from './stack.js';
+import { Watch, completedJoiners, finishedCuts } from './watch.js';
 
 export interface TargetsOptions {
   readonly people: number;
@@ -21,10 +21,6 @@ export interface TargetsOptions {
   readonly concurrency: number;
   say(line: string): void;
 }
-
-/** How often the rows are looked at: one query for everybody who is waited for. */
-const LOOK_MS = 40;
-const STUCK_MS = 60_000;
 
 /** Joiners and cuts on the sandbox directory (SCIM) and ERP (SQL), each a process of its own, one at a time and many at once. */
 export async function measureTargets(stack: Stack, options: TargetsOptions): Promise<TargetsResult> {
@@ -200,77 +196,6 @@ function waveOf(timed: readonly Timed[], latenciesMs: readonly number[]): Wave {
     perMinuteByRound: speeds,
     latencyMs: spread(latenciesMs),
   };
-}
-
-type Finished = (door: Door, waiting: readonly IdentityId[]) => Promise<readonly IdentityId[]>;
-
-const completedJoiners: Finished = async (door, waiting) => {
-  const rows = await door.db
-    .selectFrom('process')
-    .select('identity_id')
-    .where('identity_id', 'in', [...waiting])
-    .where('kind', '=', 'joiner')
-    .where('state', '=', 'completed')
-    .execute();
-  return rows.map((row) => row.identity_id);
-};
-
-const finishedCuts: Finished = async (door, waiting) => {
-  const rows = await door.db
-    .selectFrom('process')
-    .select('identity_id')
-    .where('identity_id', 'in', [...waiting])
-    .where('process_kind', '=', 'leaver')
-    .where('state', '=', 'tail')
-    .execute();
-  return rows.map((row) => row.identity_id);
-};
-
-/** Looks for everybody who is waited for with one query at a time, so that waiting itself is no load. */
-class Watch {
-  readonly #waiting = new Map<IdentityId, { resolve(): void; reject(error: unknown): void }>();
-  #isLooking = false;
-
-  constructor(
-    readonly door: Door,
-    readonly finished: Finished,
-  ) {}
-
-  of(id: IdentityId): Promise<void> {
-    const ended = new Promise<void>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    if (!this.#isLooking) void this.#look();
-    return ended;
-  }
-
-  async #look(): Promise<void> {
-    this.#isLooking = true;
-    let progressAt = performance.now();
-    try {
-      while (this.#waiting.size > 0) {
-        for (const id of await this.finished(this.door, [...this.#waiting.keys()])) {
-          progressAt = performance.now();
-          this.#waiting.get(id)?.resolve();
-          this.#waiting.delete(id);
-        }
-        if (performance.now() - progressAt > STUCK_MS) throw new Error(await this.#complaint());
-        await delay(LOOK_MS);
-      }
-    } catch (error) {
-      for (const one of this.#waiting.values()) one.reject(error);
-      this.#waiting.clear();
-    }
-    // Nothing is awaited between the last look at the map and here, so nobody is added unseen.
-    this.#isLooking = false;
-  }
-
-  async #complaint(): Promise<string> {
-    const rows = await this.door.db
-      .selectFrom('process')
-      .select(['kind', 'state', 'phase', 'blocked_on', 'outcome'])
-      .where('identity_id', 'in', [...this.#waiting.keys()])
-      .execute();
-    return `no process of a wave ended within ${STUCK_MS} ms: ${JSON.stringify(rows.slice(0, 5))}`;
-  }
 }
 
 async function tier1Outcomes(door: Door, people: readonly IdentityId[]): Promise<Record<string, number>> {

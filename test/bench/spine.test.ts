@@ -1,33 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import proto from '@temporalio/proto';
-import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { resultSchema } from '../../bench/spine/result.js';
 import { differences, scriptOf, shapeOf } from '../../bench/spine/shape.js';
 import { median, percentile } from '../../bench/statistics.js';
+import { bench, benchHomes } from './bench.js';
 
-const program = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url));
 const results = fileURLToPath(new URL('../../bench/results/', import.meta.url));
-
-function bench(
-  ...args: string[]
-): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  const child = spawn(process.execPath, [program, ...args], { env: { ...process.env, NODE_OPTIONS: '' } });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (data: Buffer) => (stdout += data.toString()));
-  child.stderr.on('data', (data: Buffer) => (stderr += data.toString()));
-  return new Promise((resolve) => child.once('exit', (code) => resolve({ code: code ?? 1, stdout, stderr })));
-}
-
-const homes = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('tenure-bench-'));
 
 describe('npm run bench -- spine', () => {
   it('measures in small, prints one JSON document of the published form, and leaves nothing behind', async () => {
-    const before = new Set(homes());
+    const before = new Set(benchHomes());
     const small = ['--people', '2', '--rounds', '1', '--idle-people', '1', '--concurrency', '2'];
     const run = await bench('spine', ...small);
     expect(run.stderr).toContain('engine: round 1 of 1');
@@ -41,7 +26,7 @@ describe('npm run bench -- spine', () => {
     expect(Object.keys(result.targets.tier1)).toEqual(['proven']);
     expect(result.targets.joiners.idle.latencyMs.p50).toBeGreaterThan(0);
     expect(result.targets.cuts.load.latencyMs.samples).toBe(2);
-    expect(homes().filter((name) => !before.has(name))).toEqual([]);
+    expect(benchHomes().filter((name) => !before.has(name))).toEqual([]);
   }, 180_000);
 
   it('says what is wrong with its arguments', async () => {
