@@ -47,9 +47,14 @@ interface Listed {
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** Whether a word of a command line is one of our own ids. */
+export function isId(text: string): boolean {
+  return UUID.test(text);
+}
+
 /** The id of a person given by id, user name, mail address, employee number or name. Several that fit are listed, none is guessed. */
 export async function findPerson(context: CliContext, who: string): Promise<string> {
-  if (UUID.test(who)) return who;
+  if (isId(who)) return who;
   const { items } = await context.api.get<{ items: Listed[] }>(
     `/v1/identities?limit=20&query=${encodeURIComponent(who)}`,
   );

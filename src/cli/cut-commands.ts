@@ -76,6 +76,10 @@ export function addCutCommands(program: Command, context: CliContext): void {
       );
     });
   cuts
+    .command('watch <who>')
+    .description('follows the newest cut of a person until it is settled, or until only people can go on')
+    .action(async (who: string) => showCut(context, await findPerson(context, who)));
+  cuts
     .command('confirm <id>')
     .description('confirms a proposed cut as the second person; it starts at once')
     .option('--yes', 'do not ask for the confirmation')
@@ -107,10 +111,15 @@ async function cutOne(context: CliContext, who: string, flags: Flags): Promise<v
     );
     return;
   }
-  const progress = await followCut(context, id);
+  await showCut(context, id, result);
+}
+
+/** Follows a cut and shows where it ended; `begun` is what is said beside it. */
+async function showCut(context: CliContext, identityId: string, begun: object = {}): Promise<void> {
+  const progress = await followCut(context, identityId);
   // What is with a person is not cut yet, whatever the others say.
   if (!progress.isSettled) context.exitCode = EXIT.failure;
-  context.show({ ...result, progress }, () => renderProgress(progress));
+  context.show({ ...begun, progress }, () => renderProgress(progress));
 }
 
 async function cutFile(context: CliContext, file: string, flags: Flags): Promise<void> {

@@ -50,7 +50,10 @@ export function renderProgress(progress: Progress): string {
     ),
     '',
     fields([
-      ['Tier 1 proven', instant(progress.tier1ProvenAt) || 'not yet'],
+      [
+        'Tier 1 proven',
+        instant(progress.tier1ProvenAt) || (progress.isSettled ? 'not all of it, see above' : 'not yet'),
+      ],
       ['Report', progress.report ?? 'when all is settled; the rest is with a person: tenure tasks'],
     ]),
   ].join('\n');

@@ -32,7 +32,7 @@ interface ListedNotice {
   readonly sentAt: string | null;
 }
 
-/** `report get`, `report list` and `notices` ask the server; `report show` and `report verify` need a file and nothing else. */
+/** `report get`, `report list`, `report keys` and `notices` ask the server; `report show` and `report verify` need a file and nothing else. */
 export function addReportCommands(program: Command, context: CliContext): void {
   const report = program.command('report').description('signed termination reports');
   report
@@ -86,6 +86,16 @@ export function addReportCommands(program: Command, context: CliContext): void {
           ]),
         ),
       );
+    });
+  report
+    .command('keys')
+    .description('the public keys that reports are verified with; keep them with the reports')
+    .option('--out <file>', 'write them there instead of showing them')
+    .action(async (flags: { out?: string }) => {
+      const text = JSON.stringify(publicKeysSchema.parse(await context.api.get('/v1/keys')), undefined, 2);
+      if (flags.out === undefined) return context.terminal.out(text);
+      await writeFile(flags.out, `${text}\n`);
+      context.show({ file: flags.out }, () => `Written to ${flags.out ?? ''}.`);
     });
   report
     .command('show <file>')

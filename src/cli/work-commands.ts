@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { findPerson } from './context.js';
+import { findPerson, isId } from './context.js';
 import type { CliContext } from './context.js';
 import { CliError, EXIT } from './exit.js';
 import { fields, instant, table } from './output.js';
@@ -93,18 +93,32 @@ function addTasks(program: Command, context: CliContext): void {
     });
   program
     .command('resolve <task> <resolution>')
-    .description('resolves an operator task: retry, skip (with a reason) or done-by-hand (with proof)')
+    .description(
+      'resolves an operator task (its id, or whose only open one it is): retry, skip (with a reason) or done-by-hand (with proof)',
+    )
     .option('--reason <text>', 'why')
     .option('--proof <text>', 'how it can be seen that it was done')
-    .action(async (id: string, resolution: string, flags: { reason?: string; proof?: string }) => {
+    .action(async (task: string, resolution: string, flags: { reason?: string; proof?: string }) => {
       if (!['retry', 'skip', 'done-by-hand'].includes(resolution))
         throw new CliError(EXIT.usage, 'The resolution must be retry, skip or done-by-hand.');
+      const id = await findTask(context, task);
       const result = await context.api.post<{ status: string }>(`/v1/tasks/${encodeURIComponent(id)}/resolution`, {
         resolution,
         ...flags,
       });
       context.show(result, () => fields([['Recorded', result.status]]));
     });
+}
+
+/** A task by its id, or the only open one of a person. Several are listed, none is guessed. */
+async function findTask(context: CliContext, text: string): Promise<string> {
+  if (isId(text)) return text;
+  const open = await context.api.list<ListedTask>(`/v1/tasks${await queryOf(context, { person: text })}`, MAX);
+  const [first, ...others] = open;
+  if (first === undefined) throw new CliError(EXIT.notFound, `Nothing of "${text}" waits for a person.`);
+  if (others.length === 0) return first.taskId;
+  const list = open.map((one) => `  ${one.taskId}  ${one.application ?? ''}  ${one.code}`);
+  throw new CliError(EXIT.usage, [`Several tasks wait for "${text}"; name one by id:`, ...list].join('\n'));
 }
 
 async function queryOf(context: CliContext, flags: ListFlags): Promise<string> {

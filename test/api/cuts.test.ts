@@ -131,22 +131,24 @@ describe('a cut of many', () => {
 });
 
 describe('progress', () => {
-  it('is 404 before a cut, refused to who may not read evidence, and streams once there is one', async () => {
+  it('is 404 before a cut, refused to who may neither cut nor read evidence, and streams once there is one', async () => {
     const [id = ''] = await people(1);
     const path = `/v1/identities/${id}/cut/progress`;
     expect((await api.call('GET', path)).status).toBe(404);
     await api.call('POST', `/v1/identities/${id}/cut`, { body: {} });
-    expect((await api.call('GET', path, { as: 'hr' })).status).toBe(403);
-    const ending = new AbortController();
-    const response = await fetch(api.url + path, {
-      headers: { authorization: `Bearer ${api.tokens.auditor}` },
-      signal: ending.signal,
-    });
-    expect(response.headers.get('content-type')).toContain('text/event-stream');
-    const reader = response.body?.getReader();
-    let text = '';
-    while (!text.includes('data:')) text += new TextDecoder().decode((await reader?.read())?.value);
-    expect(text).toMatch(/event: progress\nid: [0-9a-f]{32}\ndata: .*"isSettled":false/);
-    ending.abort();
+    expect((await api.call('GET', path, { as: 'manager' })).status).toBe(403);
+    for (const role of ['auditor', 'hr'] as const) {
+      const ending = new AbortController();
+      const response = await fetch(api.url + path, {
+        headers: { authorization: `Bearer ${api.tokens[role]}` },
+        signal: ending.signal,
+      });
+      expect(response.headers.get('content-type')).toContain('text/event-stream');
+      const reader = response.body?.getReader();
+      let text = '';
+      while (!text.includes('data:')) text += new TextDecoder().decode((await reader?.read())?.value);
+      expect(text).toMatch(/event: progress\nid: [0-9a-f]{32}\ndata: .*"isSettled":false/);
+      ending.abort();
+    }
   });
 });

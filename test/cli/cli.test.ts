@@ -239,6 +239,8 @@ describe('commands', () => {
     expect((await tenure('cut', identityId, '--yes', '--no-wait', '--reason', 'lost laptop')).code).toBe(0);
     const again = await tenure('cut', identityId, '--yes');
     expect([again.code, again.err]).toEqual([4, 'Every employment of this person has ended already.']);
+    const { identityId: never } = (await api.hr(hire())).body.results[0];
+    expect((await tenure('cuts', 'watch', never)).code).toBe(3);
   });
 
   it('cuts a file: says whom, proposes above the threshold, and a second principal confirms', async () => {
@@ -288,6 +290,10 @@ describe('commands', () => {
     expect((await tenure('audit', 'verify')).out).toMatch(/all as they were written/);
     expect((await tenure('approve', 'x')).code).toBe(3);
     expect((await tenure('resolve', 'x', 'somehow')).code).toBe(2);
+    const { identityId } = (await api.hr(hire())).body.results[0];
+    const nothing = await tenure('resolve', (await json('person', identityId)).displayName, 'retry');
+    expect([nothing.code, nothing.err]).toEqual([3, expect.stringMatching(/^Nothing of ".*" waits for a person/)]);
+    expect(JSON.parse((await tenure('report', 'keys')).out)).toEqual({ keys: [] });
     expect((await tenure('resolve', '5f0c3f0e-0000-4000-8000-000000000000', 'skip')).code).toBe(2);
   });
 
