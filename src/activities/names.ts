@@ -1,9 +1,11 @@
 import { appending, sealAudit } from '../db/audit.js';
+import type { SealedAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import { candidates, mailAddress } from '../domain/naming/user-name.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
+import type { Names } from '../planning/names.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
-import { loadNames } from '../planning/names.js';
+import { heldNames, namesFrom } from '../planning/names.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { TenureError } from './lib/boundary.js';
@@ -29,10 +31,11 @@ export async function reserveNames(
     .selectFrom('process')
     .innerJoin('identity', 'identity.identity_id', 'process.identity_id')
     .select(['policy_version', 'effective_at', 'ledger_version'])
+    .select((eb) => heldNames(eb).as('held'))
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
-  const held = await loadNames(deps.db, input.identityId);
+  const held = namesFrom(process.held);
   if (held.userName !== '' && !input.renames) return;
   const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
   const at = process.effective_at > input.now ? process.effective_at : input.now;
@@ -51,29 +54,23 @@ interface Reservation {
   readonly now: Instant;
   readonly policy: CompiledPolicy;
   readonly userName: string;
-  readonly former: { readonly userName: string; readonly mail: string };
+  readonly former: Names;
 }
 
 async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise<boolean> {
   const { identityId, now, policy, userName, former } = reservation;
   const mail = mailAddress(userName, policy);
+  const record = await sealAudit(deps.db, deps.keys, {
+    identityId,
+    at: now,
+    actor: 'system',
+    action: 'name.reserved',
+    body: { userName, mail },
+  });
   try {
     await deps.db.transaction().execute(async (trx) => {
-      await claim(trx, reservation, { 'user-name': userName, mail });
+      await claim(trx, reservation, mail, record);
       if (former.userName !== '' || former.mail !== '') await releaseOthers(trx, reservation, [userName, mail]);
-      const record = await sealAudit(trx, deps.keys, {
-        identityId,
-        at: now,
-        actor: 'system',
-        action: 'name.reserved',
-        body: { userName, mail },
-      });
-      await trx
-        .with('profile', (cte) =>
-          cte.updateTable('identity_profile').set({ user_name: userName, mail }).where('identity_id', '=', identityId),
-        )
-        .selectNoFrom(appending(identityId, record).as('audit'))
-        .execute();
     });
     return true;
   } catch (error) {
@@ -84,12 +81,14 @@ async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise
 
 class Taken extends Error {}
 
-/** Takes both names or none: raises Taken when anybody else has, or had not long ago, one of them. */
+/** Takes both names, with the record of it, or none: raises Taken when anybody else has, or had not long ago, one of them. */
 async function claim(
   trx: Queryable,
-  { identityId, now }: Reservation,
-  names: Readonly<Record<'user-name' | 'mail', string>>,
+  { identityId, userName, now }: Reservation,
+  mail: string,
+  record: SealedAudit,
 ): Promise<void> {
+  const names = { 'user-name': userName, mail };
   // Everybody in the same order, so that two who want the same names wait for each other instead of both.
   const rows = (['user-name', 'mail'] as const).map((scope) => ({
     scope,
@@ -101,20 +100,36 @@ async function claim(
     blocked_until: null,
   }));
   const claimed = await trx
-    .insertInto('name_reservation')
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict
-        .columns(['scope', 'folded'])
-        // One's own former name may be taken up again; anybody else's only after it was blocked for its years.
-        .doUpdateSet({ identity_id: identityId, reserved_at: now, released_at: null, blocked_until: null })
-        .where((eb) =>
-          eb.or([eb('name_reservation.identity_id', '=', identityId), eb('name_reservation.blocked_until', '<', now)]),
-        ),
+    .with('claimed', (cte) =>
+      cte
+        .insertInto('name_reservation')
+        .values(rows)
+        .onConflict((conflict) =>
+          conflict
+            .columns(['scope', 'folded'])
+            // One's own former name may be taken up again; anybody else's only after it was blocked for its years.
+            .doUpdateSet({ identity_id: identityId, reserved_at: now, released_at: null, blocked_until: null })
+            .where((eb) =>
+              eb.or([
+                eb('name_reservation.identity_id', '=', identityId),
+                eb('name_reservation.blocked_until', '<', now),
+              ]),
+            ),
+        )
+        .returning('name'),
     )
-    .returning('name')
-    .execute();
-  if (claimed.length < rows.length) throw new Taken();
+    .with('profile', (cte) =>
+      cte.updateTable('identity_profile').set({ user_name: userName, mail }).where('identity_id', '=', identityId),
+    )
+    .selectNoFrom((eb) => [
+      eb
+        .selectFrom('claimed')
+        .select((of) => of.fn.countAll<string>().as('count'))
+        .as('names'),
+      appending(identityId, record).as('audit'),
+    ])
+    .executeTakeFirstOrThrow();
+  if (Number(claimed.names) < rows.length) throw new Taken();
 }
 
 async function releaseOthers(trx: Queryable, reservation: Reservation, keep: readonly string[]): Promise<void> {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit, appending, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
-import type { ProcessDetail, ProcessTable, VisitTable } from '../db/schema.js';
+import type { ApprovalTable, ProcessDetail, ProcessTable, Schema, VisitTable } from '../db/schema.js';
 import { earliestDeadline, withDeadlines } from '../domain/plan/deadlines.js';
 import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
-import type { IdentityId, Instant, PlanId, ProcessId, TransitionId, VisitId } from '../domain/process/ids.js';
+import type { IdentityId, Instant, PlanId, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
@@ -14,9 +14,10 @@ import { knownSince, loadPerson } from '../planning/person.js';
 import type { Person } from '../planning/person.js';
 import { managerIdentity } from '../planning/manager.js';
 import { computePhase } from '../planning/plan-service.js';
-import { loadNames } from '../planning/names.js';
+import { heldNames, namesFrom } from '../planning/names.js';
 import { sql } from 'kysely';
-import type { Selectable } from 'kysely';
+import type { ExpressionBuilder, Selectable } from 'kysely';
+import { jsonArrayFrom } from 'kysely/helpers/postgres';
 import type { PlannedPhase } from '../workflows/messages.js';
 import { applicationOf, capabilitiesOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
@@ -60,9 +61,11 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     .innerJoin('identity', 'identity.identity_id', 'process.identity_id')
     .selectAll('process')
     .select('identity.ledger_version')
-    .select((eb) =>
+    .select((eb) => [
       eb.exists(eb.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId)).as('isPlanned'),
-    )
+      heldNames(eb).as('held'),
+      approvalsAsked(eb).as('approvals'),
+    ])
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
@@ -78,10 +81,10 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     phase: input.phase,
     kind: process.kind,
     processId: input.processId,
-    names: await loadNames(deps.db, input.identityId),
+    names: namesFrom(process.held),
     capabilities: capabilitiesOf(deps.connectors, policy, former),
     former,
-    approvals: await loadApprovals(deps.db, process.transition_id),
+    approvals: answers(process.approvals),
     now: input.now,
     desiredAt: desiredAt(input, process),
     actual,
@@ -148,21 +151,25 @@ function desiredAt(input: PhaseInput, process: Selectable<ProcessTable>): Instan
   return input.phase !== 'notice' && process.effective_at > input.now ? process.effective_at : input.now;
 }
 
-async function loadApprovals(
-  db: Queryable,
-  transitionId: TransitionId,
-): Promise<ReadonlyMap<string, 'approved' | 'denied' | 'pending'>> {
-  const rows = await db
-    .selectFrom('approval')
-    .innerJoin('process', 'process.process_id', 'approval.process_id')
-    .select(['approval.entitlement_key', 'approval.status'])
-    .where('process.transition_id', '=', transitionId)
-    // Nobody said no to what was withdrawn with its process: the next revision asks again.
-    .where('approval.status', '!=', 'withdrawn')
-    .orderBy('approval.requested_at')
-    .execute();
+/** A column: what was asked for the process's transition, whichever revision asked. */
+function approvalsAsked(eb: ExpressionBuilder<Schema, 'process'>) {
+  return jsonArrayFrom(
+    eb
+      .selectFrom('approval')
+      .innerJoin('process as asking', 'asking.process_id', 'approval.process_id')
+      .select(['approval.entitlement_key', 'approval.status'])
+      .whereRef('asking.transition_id', '=', 'process.transition_id')
+      // Nobody said no to what was withdrawn with its process: the next revision asks again.
+      .where('approval.status', '!=', 'withdrawn')
+      .orderBy('approval.requested_at'),
+  );
+}
+
+function answers(
+  asked: readonly Pick<Selectable<ApprovalTable>, 'entitlement_key' | 'status'>[],
+): ReadonlyMap<string, 'approved' | 'denied' | 'pending'> {
   return new Map(
-    rows.map((row) => [
+    asked.map((row) => [
       row.entitlement_key,
       row.status === 'approved' ? 'approved' : row.status === 'pending' ? 'pending' : 'denied',
     ]),
@@ -354,7 +361,9 @@ export async function fixRevokeScope(
 ): Promise<{ readonly any: boolean }> {
   const process = await deps.db
     .selectFrom('process')
-    .selectAll()
+    .innerJoin('identity', 'identity.identity_id', 'process.identity_id')
+    .selectAll('process')
+    .select((eb) => [heldNames(eb).as('held'), approvalsAsked(eb).as('approvals')])
     .where('process_id', '=', input.processId)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
@@ -364,9 +373,9 @@ export async function fixRevokeScope(
     phase: 'revoke',
     kind: process.kind,
     processId: input.processId,
-    names: await loadNames(deps.db, input.identityId),
+    names: namesFrom(process.held),
     capabilities: capabilitiesOf(deps.connectors, policy),
-    approvals: await loadApprovals(deps.db, process.transition_id),
+    approvals: answers(process.approvals),
     now: input.now,
     desiredAt: input.now,
     actual: await loadActual(deps.db, input.identityId, input.processId),

@@ -2,7 +2,8 @@ import type { Selectable, SqlBool } from 'kysely';
 import type { Queryable } from '../db/database.js';
 import { amendedDetail } from '../db/process-detail.js';
 import type { ProcessTable } from '../db/schema.js';
-import { appendAudit } from '../db/audit.js';
+import { appendAudit, appending, sealAudit } from '../db/audit.js';
+import type { AuditEntry } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
 import type { Transition } from '../domain/ledger/types.js';
@@ -287,40 +288,48 @@ async function insertProcess(
   const processId = processIdOf(transition.id, revision);
   const isOpen = step.do === 'open';
   const processKind: ProcessKind = isOpen ? step.processKind : 'mover';
-  await trx
-    .insertInto('process')
-    .values({
-      process_id: processId,
-      transition_id: transition.id,
-      revision,
-      identity_id: taking.identityId,
-      kind: isOpen ? step.kind : transition.kind,
-      process_kind: processKind,
+  const record = await sealAudit(
+    trx,
+    deps.keys,
+    entryOf(taking, isOpen ? 'process.opened' : 'process.coalesced', {
+      processId,
+      kind: transition.kind,
+      effectiveAt: transition.effectiveAt,
+      because: transition.because.map(String),
       generation: taking.generation,
-      state: isOpen ? 'running' : 'superseded',
-      phase: null,
-      workflow_id: processWorkflowId(taking.identityId, processId),
-      policy_version: taking.policyVersion,
-      effective_at: isOpen && step.isRestoration ? taking.now : transition.effectiveAt,
-      notice_at: transition.noticeAt ?? null,
-      digest: isOpen ? step.digest : transition.digest,
-      due_at: null,
-      blocked_on: null,
-      detail: JSON.stringify(transition.movedFrom.length > 0 ? { movedFrom: transition.movedFrom } : {}),
-      started_at: null,
-      ended_at: isOpen ? null : taking.now,
-      outcome: isOpen ? null : `carried-out-by:${step.into}`,
-      opened_at: taking.now,
-    })
-    .onConflict((conflict) => conflict.column('process_id').doNothing())
+    }),
+  );
+  await trx
+    .with('opened', (cte) =>
+      cte
+        .insertInto('process')
+        .values({
+          process_id: processId,
+          transition_id: transition.id,
+          revision,
+          identity_id: taking.identityId,
+          kind: isOpen ? step.kind : transition.kind,
+          process_kind: processKind,
+          generation: taking.generation,
+          state: isOpen ? 'running' : 'superseded',
+          phase: null,
+          workflow_id: processWorkflowId(taking.identityId, processId),
+          policy_version: taking.policyVersion,
+          effective_at: isOpen && step.isRestoration ? taking.now : transition.effectiveAt,
+          notice_at: transition.noticeAt ?? null,
+          digest: isOpen ? step.digest : transition.digest,
+          due_at: null,
+          blocked_on: null,
+          detail: JSON.stringify(transition.movedFrom.length > 0 ? { movedFrom: transition.movedFrom } : {}),
+          started_at: null,
+          ended_at: isOpen ? null : taking.now,
+          outcome: isOpen ? null : `carried-out-by:${step.into}`,
+          opened_at: taking.now,
+        })
+        .onConflict((conflict) => conflict.column('process_id').doNothing()),
+    )
+    .selectNoFrom(appending(taking.identityId, record).as('audit'))
     .execute();
-  await audit(trx, deps, taking, isOpen ? 'process.opened' : 'process.coalesced', {
-    processId,
-    kind: transition.kind,
-    effectiveAt: transition.effectiveAt,
-    because: transition.because.map(String),
-    generation: taking.generation,
-  });
 }
 
 async function audit(
@@ -328,9 +337,13 @@ async function audit(
   deps: ActivityDeps,
   taking: Taking,
   action: string,
-  body: Record<string, string | number | readonly string[]>,
+  body: AuditEntry['body'],
 ): Promise<void> {
-  await appendAudit(trx, deps.keys, { identityId: taking.identityId, at: taking.now, actor: 'system', action, body });
+  await appendAudit(trx, deps.keys, entryOf(taking, action, body));
+}
+
+function entryOf(taking: Taking, action: string, body: AuditEntry['body']): AuditEntry {
+  return { identityId: taking.identityId, at: taking.now, actor: 'system', action, body };
 }
 
 type Row = Selectable<ProcessTable>;
