@@ -61,7 +61,7 @@ export function openDoor(tenancy: Tenancy): Door {
     async hire(count, isTold = true) {
       const records = Array.from({ length: count }, () => people.next().value);
       const intake = isTold ? deps : { ...deps, dispatcher: { notify: (notice: Notice) => void silent.push(notice) } };
-      const results = await acceptRecords(intake, 'bench', records);
+      const results = await acceptRecords(intake, { name: 'bench' }, records);
       const refused = results.find((result) => result.status !== 'accepted');
       if (refused !== undefined) throw new Error(`a hire was not accepted: ${JSON.stringify(refused)}`);
       return results.flatMap((result) => result.identityId ?? []);

@@ -8,6 +8,7 @@ import { brand } from '../domain/process/ids.js';
 import type { AccountId, ApplicationSlug, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
 import { DESTROYING } from '../domain/process/kinds.js';
+import { worksHere } from '../planning/approver.js';
 import { LEGAL_HOLD } from '../domain/process/outcome.js';
 import { isHeld } from './process.js';
 import { lastProof } from './stays-dead.js';
@@ -32,9 +33,13 @@ export interface ApprovalRecord extends Ref {
   readonly decisionId?: string;
 }
 
-/** Writes a decision that the workflow has accepted into the approval's row, with its audit record. Safe to repeat: a decided row stays as it is. */
+/**
+ * Writes a decision that the workflow has accepted into the approval's row, with its audit record. Raises NotYourDecision when the approval is addressed to somebody
+ * else by now, or whoever decides has left meanwhile. Safe to repeat: a decided row stays as it is.
+ */
 export async function recordApproval(deps: ActivityDeps, input: ApprovalRecord): Promise<void> {
   await deps.db.transaction().execute(async (trx) => {
+    if (input.decidedBy !== undefined) await requireTheirs(trx, deps, input, input.decidedBy);
     const row = await trx
       .updateTable('approval')
       .set({ status: input.status, decided_by: input.decidedBy ?? null, decided_at: input.now })
@@ -51,6 +56,25 @@ export async function recordApproval(deps: ActivityDeps, input: ApprovalRecord):
       body: { approvalId: input.approvalId, entitlement: row.entitlement_key, decisionId: input.decisionId ?? null },
     });
   });
+}
+
+/** The person's row is locked: a cut of theirs came before this decision, or comes after it. */
+async function requireTheirs(
+  trx: Queryable,
+  deps: ActivityDeps,
+  { approvalId, now }: ApprovalRecord,
+  decidedBy: IdentityId,
+): Promise<void> {
+  await trx.selectFrom('identity').select('identity_id').where('identity_id', '=', decidedBy).forShare().execute();
+  const { status, approver_identity_id: approver } = await trx
+    .selectFrom('approval')
+    .select(['status', 'approver_identity_id'])
+    .where('approval_id', '=', approvalId)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  if (status !== 'pending') return;
+  if (approver !== decidedBy) throw new TenureError('NotYourDecision', 'addressed-to-another');
+  if (!(await worksHere(trx, deps.keys, decidedBy, now))) throw new TenureError('NotYourDecision', 'has-left');
 }
 
 export interface TaskRequest extends Ref {

@@ -2,6 +2,7 @@ import { Context, getClient } from '@temporalio/activity';
 import { recordApproval, recordResolution, openTask, withdrawTask } from './decisions.js';
 import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
 import type { ActivityDeps } from './deps.js';
+import { dutiesOf, handOnApprovals } from './duties.js';
 import { listDue, wakeIdentities } from './due.js';
 import type { DueQuery } from './due.js';
 import { linkJitAccount } from './jit-accounts.js';
@@ -77,6 +78,8 @@ export function createActivities(deps: ActivityDeps) {
       beating((beat) => linkJitAccount(deps, input, beat.signal)),
     ),
     lookAtCut: bind((input: LookInput) => beating((beat) => lookAtCut(deps, input, beat.signal))),
+    dutiesOf: bind((input: Ref) => dutiesOf(deps, input)),
+    handOnApprovals: bind((input: Ref) => handOnApprovals(deps, input)),
     recordReport: bind((input: ReportInput) => recordReport(deps, input)),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>

@@ -10,9 +10,9 @@ import type { IdentityId, Instant, PlanId, ProcessId, VisitId } from '../domain/
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
+import { approverOf } from '../planning/approver.js';
 import { knownSince, loadPerson } from '../planning/person.js';
 import type { Person } from '../planning/person.js';
-import { managerIdentity } from '../planning/manager.js';
 import { computePhase } from '../planning/plan-service.js';
 import { heldNames, namesFrom } from '../planning/names.js';
 import { sql } from 'kysely';
@@ -46,7 +46,6 @@ export interface PhasePlan extends PlannedPhase {
 
 export interface PendingApproval {
   readonly approvalId: string;
-  readonly approverId: IdentityId | null;
   readonly expiresAt: Instant;
 }
 
@@ -283,7 +282,7 @@ function approvalKeys(plan: Plan): ReadonlySet<string> {
   );
 }
 
-/** Asks for it: one approval per key and process, addressed to the manager as known now. */
+/** Asks for it: one approval per key and process, addressed to whoever decides as known now. */
 async function requestApprovals(
   trx: Queryable,
   deps: ActivityDeps,
@@ -291,7 +290,7 @@ async function requestApprovals(
   keys: ReadonlySet<string>,
 ): Promise<void> {
   const { input, plan, person, policy } = storing;
-  const approver = await managerIdentity(trx, deps.keys, person, person.stateAt(plan.desiredAt));
+  const approver = await approverOf(trx, deps.keys, { person, policy, now: input.now, placedAt: plan.desiredAt });
   for (const key of keys) {
     await trx
       .insertInto('approval')
@@ -315,16 +314,12 @@ async function requestApprovals(
 async function pendingApprovals(db: Queryable, processId: ProcessId): Promise<readonly PendingApproval[]> {
   const rows = await db
     .selectFrom('approval')
-    .select(['approval_id', 'approver_identity_id', 'expires_at'])
+    .select(['approval_id', 'expires_at'])
     .where('process_id', '=', processId)
     .where('status', '=', 'pending')
     .orderBy('approval_id')
     .execute();
-  return rows.map((row) => ({
-    approvalId: row.approval_id,
-    approverId: row.approver_identity_id,
-    expiresAt: row.expires_at,
-  }));
+  return rows.map((row) => ({ approvalId: row.approval_id, expiresAt: row.expires_at }));
 }
 
 function plannedPhase(

@@ -16,22 +16,27 @@ export async function handoverInput(db: Queryable, keys: KeyRing, person: Person
   return { name: profile?.display_name ?? '', heir: heirId === undefined ? undefined : await heirInput(db, heirId) };
 }
 
-/** The nearest manager up the line who works here at that instant: one who leaves as well takes nothing over (edge case 21). */
+/**
+ * The nearest manager up the line who works here at that instant: one who leaves as well takes nothing over (edge case 21). `placedAt`: when the person's own place
+ * in the line is read, for somebody who is yet to start there.
+ */
 export async function heirOf(
   db: Queryable,
   keys: KeyRing,
   leaver: Person,
   at: Instant,
+  placedAt: Instant = at,
 ): Promise<IdentityId | undefined> {
   const seen = new Set<IdentityId>([leaver.identityId]);
   let person = leaver;
+  let state = leaver.stateAt(placedAt);
   while (seen.size <= LONGEST_LINE) {
-    const managerId = await managerIdentity(db, keys, person, person.stateAt(at));
+    const managerId = await managerIdentity(db, keys, person, state);
     if (managerId === undefined || seen.has(managerId)) return undefined;
     seen.add(managerId);
-    const manager = await loadPerson(db, keys, managerId);
-    if (isWorking(manager.stateAt(at))) return managerId;
-    person = manager;
+    person = await loadPerson(db, keys, managerId);
+    state = person.stateAt(at);
+    if (isWorking(state)) return managerId;
   }
   return undefined;
 }

@@ -184,7 +184,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
           dispatcher,
           now: () => new Date().toISOString() as Instant,
         },
-        'test',
+        { name: 'test' },
         records,
       ),
     async startWorkers() {

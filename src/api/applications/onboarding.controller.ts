@@ -76,14 +76,14 @@ export class OnboardingController {
     return linkOne(this.deps, slug, {
       nativeId,
       identityId: brand<IdentityId>(identityId.toLowerCase()),
-      actor: callerIn(request).name,
+      caller: callerIn(request),
     });
   }
 
   @Post('unlink')
   @HttpCode(200)
   unlink(@Param('slug') slug: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
-    return unlinkOne(this.deps, slug, { ...validated(schemas.accountUnlink, body), actor: callerIn(request).name });
+    return unlinkOne(this.deps, slug, { ...validated(schemas.accountUnlink, body), caller: callerIn(request) });
   }
 }
 

@@ -9,7 +9,9 @@ import { linkAccount, unlinkAccount } from '../../onboarding/links.js';
 import type { LinkOutcome, UnlinkOutcome } from '../../onboarding/links.js';
 import { bodyFromJson, stagedContext } from '../../onboarding/staged.js';
 import type { ApiDeps } from '../deps.js';
+import { refuseOwnCase } from '../http/own-case.js';
 import { ApiProblem, notFound } from '../http/problem.js';
+import type { Caller } from '../http/tokens.js';
 
 const DAY_MS = 86_400_000;
 /** An import without a sign of life for this long has lost its workflow; another one may begin. */
@@ -226,8 +228,9 @@ const LINK_PROBLEMS: Readonly<Record<Exclude<LinkOutcome, 'linked' | 'already-li
 export async function linkOne(
   deps: ApiDeps,
   slug: string,
-  input: { readonly nativeId: string; readonly identityId: IdentityId; readonly actor: string },
+  input: { readonly nativeId: string; readonly identityId: IdentityId; readonly caller: Caller },
 ): Promise<object> {
+  refuseOwnCase(input.caller, input.identityId);
   const application = await applicationNamed(deps, slug);
   return deps.db.transaction().execute(async (trx) => {
     const identity = await trx
@@ -259,7 +262,7 @@ export async function linkOne(
       body,
       importId: staged.import_id,
       by: ['person'],
-      actor: input.actor,
+      actor: input.caller.name,
       now: deps.now(),
     });
     if (outcome !== 'linked' && outcome !== 'already-linked')
@@ -283,11 +286,19 @@ const UNLINK_PROBLEMS: Readonly<Record<Exclude<UnlinkOutcome, 'unlinked'>, reado
 export async function unlinkOne(
   deps: ApiDeps,
   slug: string,
-  input: { readonly nativeId: string; readonly reason?: string | undefined; readonly actor: string },
+  input: { readonly nativeId: string; readonly reason?: string | undefined; readonly caller: Caller },
 ): Promise<object> {
   const application = await applicationNamed(deps, slug);
   return deps.db.transaction().execute(async (trx) => {
-    const found = await unlinkAccount(trx, deps.keys, { ...input, application: application.slug, now: deps.now() });
+    const { caller, ...which } = input;
+    const found = await unlinkAccount(trx, deps.keys, {
+      ...which,
+      actor: caller.name,
+      application: application.slug,
+      now: deps.now(),
+    });
+    // Nobody takes an account of their own out of Tenure's sight: what was written is rolled back.
+    if (found.identityId !== undefined) refuseOwnCase(caller, found.identityId);
     if (found.outcome !== 'unlinked') {
       const [status, title] = UNLINK_PROBLEMS[found.outcome];
       throw new ApiProblem(status, found.outcome, title);

@@ -5,6 +5,7 @@ import { SYSTEM } from '../../db/keys.js';
 import { brand } from '../../domain/process/ids.js';
 import type { IdentityId, Instant } from '../../domain/process/ids.js';
 import type { ApiDeps } from '../deps.js';
+import { refuseOwnCase } from '../http/own-case.js';
 import { ApiProblem, notFound } from '../http/problem.js';
 import type { Caller } from '../http/tokens.js';
 import { openBody, sealBody } from './body.js';
@@ -38,7 +39,7 @@ export async function requestCuts(
   const policy = await deps.policies.active(deps.db);
   if (policy === undefined) throw new ApiProblem(409, 'no-policy', 'No policy has been published.');
   const { fourEyesAbove, atMost, proposalExpiresAfterMs } = policy.lifecycle.killSwitch;
-  const results = await findPeople(deps, input.people);
+  const results = await findPeople(deps, input.people, input.caller);
   const people = results.flatMap((one) => (one.status === 'found' ? [one.identityId] : []));
   if (people.length > atMost)
     throw new ApiProblem(422, 'too-many-people', 'These are more people than policy lets cut at once.', {
@@ -81,7 +82,7 @@ export async function requestCuts(
   };
 }
 
-/** A second principal's yes. The cut starts with the commit; whoever proposed it, a second yes and one that comes too late are refused. */
+/** A second principal's yes. The cut starts with the commit; whoever proposed it or is on it, a second yes and one that comes too late are refused. */
 export async function confirmCut(deps: ApiDeps, cutId: string, caller: Caller): Promise<void> {
   const isLate = await deps.db.transaction().execute(async (trx) => {
     const row = await trx
@@ -103,11 +104,9 @@ export async function confirmCut(deps: ApiDeps, cutId: string, caller: Caller): 
         detail: 'Another principal with the role operator or admin has to confirm.',
       });
     const { reason, people } = await openBody(deps, cutId, row.body);
-    await addPeople(
-      trx,
-      cutId,
-      people.map((id) => brand<IdentityId>(id)),
-    );
+    const onIt = people.map((id) => brand<IdentityId>(id));
+    for (const identityId of onIt) refuseOwnCase(caller, identityId);
+    await addPeople(trx, cutId, onIt);
     await trx
       .updateTable('cut_batch')
       .set({

@@ -4,22 +4,24 @@ import type { IdentityId } from '../../domain/process/ids.js';
 import { loadPerson } from '../../planning/person.js';
 import type { ApiDeps } from '../deps.js';
 import { identityParam } from '../http/schemas.js';
+import type { Caller } from '../http/tokens.js';
 import { isOpen } from '../identities/cut.js';
 
 /** What one line of a list means. `index` is its place in the request. */
 export type FoundPerson =
   | { readonly index: number; readonly status: 'found' | 'nothing-to-cut'; readonly identityId: IdentityId }
-  | { readonly index: number; readonly status: 'not-found' | 'ambiguous' | 'duplicate' };
+  | { readonly index: number; readonly status: 'not-found' | 'ambiguous' | 'duplicate' | 'own-case' };
 
 const CANDIDATES = 50;
 
 /**
  * Who is meant by each line: id, user name, mail address or employee number, in full. A name is never enough, and nobody is guessed: two people that fit are
- * `ambiguous`. Reads only.
+ * `ambiguous`; whoever asks is not cut by their own list (`own-case`). Reads only.
  */
 export async function findPeople(
   deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>,
   lines: readonly string[],
+  caller: Caller,
 ): Promise<readonly FoundPerson[]> {
   const found: FoundPerson[] = [];
   const seen = new Set<IdentityId>();
@@ -27,6 +29,7 @@ export async function findPeople(
     const [identityId, ...others] = await matches(deps, line);
     if (identityId === undefined) found.push({ index, status: 'not-found' });
     else if (others.length > 0) found.push({ index, status: 'ambiguous' });
+    else if (identityId === caller.identityId) found.push({ index, status: 'own-case' });
     else if (seen.has(identityId)) found.push({ index, status: 'duplicate' });
     else found.push({ index, identityId, status: (await hasOpen(deps, identityId)) ? 'found' : 'nothing-to-cut' });
     if (identityId !== undefined && others.length === 0) seen.add(identityId);

@@ -32,7 +32,8 @@ export class HrController {
   async events(@Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
     const checked = validated(hrEventsShape, body);
     const records: readonly unknown[] = Array.isArray(checked) ? checked : [checked];
-    const results = await acceptRecords(this.deps, callerIn(request).name, records);
+    const { name, identityId } = callerIn(request);
+    const results = await acceptRecords(this.deps, { name, identityId }, records);
     if (results.every((result) => result.status === 'failed'))
       throw new ApiProblem(503, 'not-recorded', 'Nothing could be recorded; send the request again.');
     return { ...countsOf(results), results };

@@ -37,6 +37,12 @@ export interface RecordResult {
   readonly retried?: boolean;
 }
 
+/** Who sends records: a token's name, and the person it belongs to, of whom it takes nothing. */
+export interface Sender {
+  readonly name: string;
+  readonly identityId?: IdentityId | undefined;
+}
+
 export interface IndexedRecord {
   readonly index: number;
   readonly raw: unknown;
@@ -52,7 +58,7 @@ const CONCURRENT_PEOPLE = 6;
  */
 export async function acceptRecords(
   deps: IntakeDeps,
-  actor: string,
+  sender: Sender,
   records: readonly unknown[],
 ): Promise<readonly RecordResult[]> {
   const results: RecordResult[] = [];
@@ -69,7 +75,7 @@ export async function acceptRecords(
   const waiting = [...people.values()];
   const work = async (): Promise<void> => {
     for (let group = waiting.shift(); group !== undefined; group = waiting.shift())
-      results.push(...(await acceptGroup(deps, actor, group)));
+      results.push(...(await acceptGroup(deps, sender, group)));
   };
   await Promise.all(Array.from({ length: CONCURRENT_PEOPLE }, work));
   for (const result of results) deps.metrics.records.inc({ status: result.status });
@@ -90,11 +96,11 @@ async function reject(
 
 async function acceptGroup(
   deps: IntakeDeps,
-  actor: string,
+  sender: Sender,
   group: readonly IndexedRecord[],
 ): Promise<readonly RecordResult[]> {
   try {
-    const accepted = await acceptForPerson(deps, actor, group);
+    const accepted = await acceptForPerson(deps, sender, group);
     if (accepted.notice !== undefined) deps.dispatcher.notify(accepted.notice);
     return accepted.results;
   } catch (error) {

@@ -13,7 +13,7 @@ import { parseRecord } from '../../hr/record.js';
 import type { HrRecord } from '../../hr/record.js';
 import { loadFacts, personOf } from '../../planning/person.js';
 import type { Notice } from '../dispatch/dispatcher.js';
-import type { IndexedRecord, IntakeDeps, RecordResult } from './intake.js';
+import type { IndexedRecord, IntakeDeps, RecordResult, Sender } from './intake.js';
 import { putIntoInbox } from './news.js';
 import { Employments, createPerson, lockPerson, personIndex } from './person-lookup.js';
 import type { DoorPerson } from './person-lookup.js';
@@ -29,14 +29,14 @@ export interface PersonAccepted {
 /** Decides all records of one person in one transaction; see `acceptRecords`. */
 export function acceptForPerson(
   deps: IntakeDeps,
-  actor: string,
+  sender: Sender,
   group: readonly IndexedRecord[],
 ): Promise<PersonAccepted> {
   const { source, person } = (group[0] as IndexedRecord).record;
   return deps.db.transaction().execute(async (trx) => {
     const index = personIndex(deps.keys, source, person);
     const found = await lockPerson(trx, index, source);
-    const ledger = await Ledger.open(deps, trx, { actor, person: found, source, index });
+    const ledger = await Ledger.open(deps, trx, { sender, person: found, source, index });
     const results = await decideAll(ledger, group);
     return { results, ...(await ledger.finish()) };
   });
@@ -56,7 +56,11 @@ export async function stateFacts(
     }[];
   },
 ): Promise<Notice | undefined> {
-  const ledger = await Ledger.open(deps, trx, { actor: input.actor, person: input.person, source: 'tenure' });
+  const ledger = await Ledger.open(deps, trx, {
+    sender: { name: input.actor },
+    person: input.person,
+    source: 'tenure',
+  });
   for (const { employmentId, statement, eventId } of input.facts) {
     const record = { source: 'tenure', eventId, version: 1, person: '', employment: '', statement };
     await ledger.decide(record, employmentId);
@@ -89,7 +93,7 @@ async function decideAll(ledger: Ledger, group: readonly IndexedRecord[]): Promi
 type Decided = Omit<RecordResult, 'index' | 'eventId' | 'rejectionId' | 'retried'> & { readonly retry?: boolean };
 
 interface Opened {
-  readonly actor: string;
+  readonly sender: Sender;
   readonly person: DoorPerson;
   readonly source: string;
   /** Blind index of the person key; absent for facts of Tenure's own. */
@@ -125,6 +129,8 @@ class Ledger {
   async decide(record: HrRecord, ownEmployment?: EmploymentId): Promise<Decided> {
     const { identityId, isErased } = this.opened.person;
     if (isErased) return refused('person', 'the person was erased', 'nothing: an erased person takes no events');
+    if (identityId === this.opened.sender.identityId)
+      return refused('person', 'the person whose token sent this', 'a record about somebody else');
     const employmentId = ownEmployment ?? (await this.#employments.of(record.source, record.employment));
     if (employmentId === undefined)
       return refused(
@@ -212,7 +218,7 @@ class Ledger {
     await appendAudit(trx, deps.keys, {
       identityId,
       at: this.now,
-      actor: opened.actor,
+      actor: opened.sender.name,
       action: 'fact.recorded',
       body: {
         factId: fact.factId,
@@ -252,7 +258,7 @@ class Ledger {
   }
 
   async #settle(record: HrRecord): Promise<void> {
-    await settleRejections(this.trx, record, { actor: this.opened.actor, now: this.now });
+    await settleRejections(this.trx, record, { actor: this.opened.sender.name, now: this.now });
   }
 
   refuse(raw: unknown, problems: readonly Problem[], canLift: boolean): Promise<string> {

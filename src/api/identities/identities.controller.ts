@@ -8,6 +8,7 @@ import { loadFacts } from '../../planning/person.js';
 import { API_DEPS } from '../deps.js';
 import type { ApiDeps } from '../deps.js';
 import { callerIn } from '../http/auth.guard.js';
+import { refuseOwnCase } from '../http/own-case.js';
 import { decodeCursor, pageOf } from '../http/paging.js';
 import type { Page } from '../http/paging.js';
 import { ApiProblem, notFound } from '../http/problem.js';
@@ -132,8 +133,8 @@ export class IdentitiesController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<object> {
     const { reason } = validated(schemas.cut, body ?? {});
-    const identityId = parseId(id);
-    const result = await cutIdentity(this.deps, { identityId, actor: callerIn(request).name, reason });
+    const { identityId, actor } = inAnothersCase(request, id);
+    const result = await cutIdentity(this.deps, { identityId, actor, reason });
     void reply.header('location', `/v1/identities/${identityId}`);
     return result;
   }
@@ -141,13 +142,13 @@ export class IdentitiesController {
   @Put(':id/legal-hold')
   async hold(@Param('id') id: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
     const order = validated(schemas.legalHold, body);
-    return setHold(this.deps, { identityId: parseId(id), actor: callerIn(request).name, ...order });
+    return setHold(this.deps, { ...inAnothersCase(request, id), ...order });
   }
 
   @Delete(':id/legal-hold')
   async lift(@Param('id') id: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
     const order = validated(schemas.legalHoldLift, body);
-    return liftHold(this.deps, { identityId: parseId(id), actor: callerIn(request).name, ...order });
+    return liftHold(this.deps, { ...inAnothersCase(request, id), ...order });
   }
 
   @Post(':id/credential')
@@ -179,6 +180,17 @@ export class IdentitiesController {
 function parseId(id: string): IdentityId {
   if (!schemas.identityParam.safeParse(id).success) throw notFound('identity');
   return brand<IdentityId>(id.toLowerCase());
+}
+
+/** Whom a request is about and who sent it; raises 403 when that is the same person. */
+function inAnothersCase(
+  request: FastifyRequest,
+  id: string,
+): { readonly identityId: IdentityId; readonly actor: string } {
+  const identityId = parseId(id);
+  const caller = callerIn(request);
+  refuseOwnCase(caller, identityId);
+  return { identityId, actor: caller.name };
 }
 
 function noPolicy(): ApiProblem {

@@ -7,6 +7,7 @@ import type { IdentityId } from '../../domain/process/ids.js';
 import { API_DEPS } from '../deps.js';
 import type { ApiDeps } from '../deps.js';
 import { callerIn } from '../http/auth.guard.js';
+import { refuseOwnCase } from '../http/own-case.js';
 import { decodeCursor, pageOf } from '../http/paging.js';
 import type { Page } from '../http/paging.js';
 import { notFound, refusalProblem } from '../http/problem.js';
@@ -85,8 +86,9 @@ export class TasksController {
       .where('task_id', '=', id)
       .executeTakeFirst();
     if (task === undefined) throw notFound('task');
-    if (task.status !== 'open') throw refusalProblem('AlreadyDecided');
     const caller = callerIn(request);
+    refuseOwnCase(caller, task.identity_id);
+    if (task.status !== 'open') throw refusalProblem('AlreadyDecided');
     const decisionId = randomUUID();
     const sealed = (name: string, text: string | undefined) =>
       text === undefined ? null : keys.encryptFor(db, task.identity_id, `decision/${decisionId}/${name}`, text);

@@ -153,7 +153,17 @@ export const lifecycleSchema = z
     tiers: z.strictObject({ T1: firstTier, T2: tier, T3: tier, T4: tier }),
     archiveAfterDays: days,
     deleteAfterDays: days,
-    approvals: z.strictObject({ expiresAfterDays: days, onExpiry: z.literal('deny') }),
+    approvals: z.strictObject({
+      expiresAfterDays: days,
+      onExpiry: z.literal('deny'),
+      fallback: z
+        .array(z.string().min(1).max(320))
+        .max(10)
+        .default([])
+        .describe(
+          'Who decides, first come first, where nobody up the line of managers works here: user name or mail address.',
+        ),
+    }),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
     killSwitch: z
       .strictObject({

@@ -105,7 +105,12 @@ export interface LifecyclePolicy {
   readonly tiers: Readonly<Record<Tier, TierPolicy>>;
   readonly archiveAfterDays: number;
   readonly deleteAfterDays: number;
-  readonly approvals: { readonly expiresAfterDays: number; readonly onExpiry: 'deny' };
+  readonly approvals: {
+    readonly expiresAfterDays: number;
+    readonly onExpiry: 'deny';
+    /** User names or mail addresses: who decides where no manager up the line works here. */
+    readonly fallback: readonly string[];
+  };
   /** How long Temporal goes on with a troubled visit before a person is asked. */
   readonly visitPatienceMs: number;
   /** Cuts of many people at once: above `fourEyesAbove` a second principal confirms, `atMost` are taken in one request. */

@@ -11,6 +11,7 @@ type Bookkeeping = Omit<
   | 'linkJitAccount'
   | 'wakeIdentities'
   | 'recordReport'
+  | 'handOnApprovals'
   | 'runApplicationTest'
   | 'stageAccounts'
   | 'correlateImport'
@@ -141,6 +142,15 @@ export function reports(summary: string): Pick<Activities, 'recordReport'> {
     summary: `report: ${summary}`,
   });
 }
+
+/** What a leaver had to decide: no local activity, because the cut's own bookkeeping must never wait behind somebody else's ledger. */
+export const duties = proxyActivities<Pick<Activities, 'handOnApprovals'>>({
+  startToCloseTimeout: '2m',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1m' },
+  priority: { priorityKey: 2 },
+  summary: 'hand on what a leaver had to decide',
+});
 
 /** Tells identity workflows to look at their ledger. */
 export const wakers = proxyActivities<Pick<Activities, 'wakeIdentities'>>({

@@ -2,6 +2,7 @@ import { patched, sleep } from '@temporalio/workflow';
 import type { VisitId } from '../../domain/process/ids.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { bookkeeping, sweeps } from './activities.js';
+import { handOnDuties } from './duties.js';
 import { executePhase, phaseBeside, startPhase } from './execute-plan.js';
 import type { PhaseBeside } from './execute-plan.js';
 import type { ProcessRun } from './process-run.js';
@@ -21,6 +22,9 @@ export async function cutAccess(run: ProcessRun): Promise<{
   // Before the plan reads the accounts: what is not in flight now is in the accounts' rows, and no older write begins any more.
   const older = await bookkeeping.olderWrites(run.ref);
   const cut = await startPhase(run, 'cut');
+  // Leavers that were cut before kept their duties in Tenure. Awaited below.
+  const duties = patched('duties') ? handOnDuties(run) : undefined;
+  duties?.catch(() => undefined);
   const deprovision = await startPhase(run, 'deprovision');
   // Leavers that were cut before there was a Tier 3 end without it.
   const handover = patched('handover') ? phaseBeside(run, 'handover') : undefined;
@@ -30,6 +34,7 @@ export async function cutAccess(run: ProcessRun): Promise<{
     outlastOlderWrites(run, [...older.live, ...older.unclear], CUT_AGAIN),
     cut.settled,
     deprovision.settled,
+    duties,
     ...cut.unseen.map((application) => cutUnseen(run, application)),
   ]);
   return { lost, handover: await handover };

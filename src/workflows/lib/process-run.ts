@@ -76,7 +76,12 @@ export class ProcessRun {
       description: 'A decision on an approval that this process waits for',
     });
     setHandler(decideApprovalSignal, async (decision) => {
-      if (this.#objectionTo(decision) === undefined) await this.#decide(decision);
+      if (this.#objectionTo(decision) !== undefined) return;
+      try {
+        await this.#decide(decision);
+      } catch (error) {
+        if (isCancellation(error) || reasonOf(error).type !== 'NotYourDecision') throw error;
+      }
     });
     setHandler(resolveTaskUpdate, (resolution) => this.#resolve(resolution), {
       validator: (resolution: TaskResolution) => {
@@ -354,8 +359,6 @@ export class ProcessRun {
     if (approval.status !== 'pending') return refuse('AlreadyDecided', 'the approval is decided');
     if (decision.decidedBy === this.input.identityId)
       return refuse('NotYourDecision', 'nobody decides about their own access');
-    if (approval.approverId !== null && approval.approverId !== decision.decidedBy)
-      return refuse('NotYourDecision', 'the approval is addressed to another person');
     return undefined;
   }
 
@@ -370,13 +373,20 @@ export class ProcessRun {
       throw refuse('AlreadyDecided', 'the approval is decided');
     approval.status = 'deciding';
     const status = decision.verdict;
-    await bookkeeping.recordApproval({
-      ...this.ref,
-      approvalId: decision.approvalId,
-      decisionId: decision.decisionId,
-      decidedBy: decision.decidedBy,
-      status,
-    });
+    try {
+      await bookkeeping.recordApproval({
+        ...this.ref,
+        approvalId: decision.approvalId,
+        decisionId: decision.decisionId,
+        decidedBy: decision.decidedBy,
+        status,
+      });
+    } catch (error) {
+      if (isCancellation(error) || reasonOf(error).type !== 'NotYourDecision') throw error;
+      // Whom it is addressed to is known to the database alone: that changes while we wait.
+      approval.status = 'pending';
+      throw refuse('NotYourDecision', 'the approval is addressed to another person');
+    }
     approval.status = status;
     this.#decisions += 1;
     return { status };

@@ -1,0 +1,83 @@
+import { appendAudit } from '../db/audit.js';
+import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import { approverOf, worksHere } from '../planning/approver.js';
+import { loadPerson } from '../planning/person.js';
+import type { ActivityDeps } from './deps.js';
+
+interface Ref {
+  readonly identityId: IdentityId;
+  readonly processId: ProcessId;
+  readonly now: Instant;
+}
+
+/** What a leaver has to do in Tenure, or alone can do somewhere: ids and codes. */
+export interface Duties {
+  /** Decisions that wait for them. */
+  readonly approvals: number;
+}
+
+/** Looks what depends on a leaver; nothing of somebody who works on in another employment. Reads only. */
+export async function dutiesOf(deps: ActivityDeps, input: Ref): Promise<Duties> {
+  if (await worksHere(deps.db, deps.keys, input.identityId, input.now)) return { approvals: 0 };
+  const { approvals } = await deps.db
+    .selectFrom('approval')
+    .select((eb) => eb.fn.countAll<string>().as('approvals'))
+    .where('approver_identity_id', '=', input.identityId)
+    .where('status', '=', 'pending')
+    .executeTakeFirstOrThrow();
+  return { approvals: Number(approvals) };
+}
+
+/**
+ * Addresses every open approval of a leaver to the next in line, each in a transaction of its own with an audit record of the person it is about. Where nobody is in
+ * line it is nobody's, which approves nothing. Safe to repeat: what has been handed on is not theirs any more. Returns how many were handed on.
+ */
+export async function handOnApprovals(deps: ActivityDeps, input: Ref): Promise<{ readonly handedOn: number }> {
+  const open = await deps.db
+    .selectFrom('approval')
+    .innerJoin('process', 'process.process_id', 'approval.process_id')
+    .select(['approval_id', 'approval.identity_id', 'policy_version', 'effective_at'])
+    .where('approver_identity_id', '=', input.identityId)
+    .where('status', '=', 'pending')
+    .orderBy('requested_at')
+    .execute();
+  let handedOn = 0;
+  for (const row of open) if (await handOn(deps, input, row)) handedOn += 1;
+  return { handedOn };
+}
+
+async function handOn(
+  deps: ActivityDeps,
+  { identityId: leaver, now }: Ref,
+  row: {
+    readonly approval_id: string;
+    readonly identity_id: IdentityId;
+    readonly policy_version: Parameters<ActivityDeps['policies']['get']>[1];
+    readonly effective_at: Instant;
+  },
+): Promise<boolean> {
+  const { db, keys, policies } = deps;
+  return db.transaction().execute(async (trx) => {
+    const person = await loadPerson(trx, keys, row.identity_id);
+    const policy = await policies.get(trx, row.policy_version);
+    const placedAt = row.effective_at > now ? row.effective_at : now;
+    const next = await approverOf(trx, keys, { person, policy, now, placedAt });
+    const changed = await trx
+      .updateTable('approval')
+      .set({ approver_identity_id: next ?? null })
+      .where('approval_id', '=', row.approval_id)
+      .where('approver_identity_id', '=', leaver)
+      .where('status', '=', 'pending')
+      .returning('approval_id')
+      .executeTakeFirst();
+    if (changed === undefined) return false;
+    await appendAudit(trx, keys, {
+      identityId: row.identity_id,
+      at: now,
+      actor: 'system',
+      action: 'approval.handed-on',
+      body: { approvalId: row.approval_id, from: leaver, to: next ?? null },
+    });
+    return true;
+  });
+}
