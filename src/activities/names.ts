@@ -1,4 +1,4 @@
-import { appending, sealAudit } from '../db/audit.js';
+import { appending, behind, sealAudit } from '../db/audit.js';
 import type { SealedAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import { candidates, mailAddress } from '../domain/naming/user-name.js';
@@ -119,7 +119,11 @@ async function claim(
         .returning('name'),
     )
     .with('profile', (cte) =>
-      cte.updateTable('identity_profile').set({ user_name: userName, mail }).where('identity_id', '=', identityId),
+      cte
+        .updateTable('identity_profile')
+        .set({ user_name: userName, mail })
+        .where('identity_id', '=', identityId)
+        .returning('identity_id'),
     )
     .selectNoFrom((eb) => [
       eb
@@ -128,6 +132,7 @@ async function claim(
         .as('names'),
       appending(identityId, record).as('audit'),
     ])
+    .where(behind('claimed', 'profile'))
     .executeTakeFirstOrThrow();
   if (Number(claimed.names) < rows.length) throw new Taken();
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendAudit, appending, sealAudit } from '../db/audit.js';
+import { appendAudit, appending, behind, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { ApprovalTable, ProcessDetail, ProcessTable, Schema, VisitTable } from '../db/schema.js';
 import { earliestDeadline, withDeadlines } from '../domain/plan/deadlines.js';
@@ -219,10 +219,11 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
         cte
           .updateTable('process')
           .set({ phase: input.phase, blocked_on: null, due_at: null })
-          .where('process_id', '=', input.processId),
+          .where('process_id', '=', input.processId)
+          .returning('process_id'),
       );
     const whole = rows.length === 0 ? stored : stored.with('planned', (cte) => cte.insertInto('visit').values(rows));
-    await whole.selectNoFrom(appending(input.identityId, record).as('audit')).execute();
+    await whole.selectNoFrom(appending(input.identityId, record).as('audit')).where(behind('marked')).execute();
   };
   const asked = approvalKeys(plan);
   if (asked.size === 0) await keep(deps.db);

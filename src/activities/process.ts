@@ -1,4 +1,4 @@
-import { appendAudit, appending, sealAudit } from '../db/audit.js';
+import { appendAudit, appending, behind, sealAudit } from '../db/audit.js';
 import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import type { Queryable } from '../db/database.js';
@@ -10,7 +10,7 @@ import type { Phase, ProcessState } from '../domain/process/kinds.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
-import { cancelRow, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
+import { cancelRow, lockProcesses, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
 
 const DAY_MS = 86_400_000;
 
@@ -235,6 +235,14 @@ async function tryToEnd(deps: ActivityDeps, input: ProcessEnd): Promise<Counts |
   if (!reopens && input.outcome !== 'undone')
     return (await closeRow(deps.db, deps, { input, counts, amendments, reopens })) ? counts : undefined;
   return deps.db.transaction().execute(async (trx) => {
+    // What follows the record changes these rows: they are taken before the chain.
+    await trx
+      .selectFrom('identity')
+      .select('identity_id')
+      .where('identity_id', '=', input.identityId)
+      .forNoKeyUpdate()
+      .execute();
+    await lockProcesses(trx, input.identityId);
     if (!(await closeRow(trx, deps, { input, counts, amendments, reopens }))) return undefined;
     if (reopens) await lookAgainSoon(trx, input);
     if (input.outcome === 'undone') await takeRetentionUpAgain(trx, deps, input);
@@ -280,17 +288,20 @@ async function closeRow(
         .updateTable('operator_task')
         .set({ status: 'withdrawn', resolved_at: input.now })
         .where('process_id', 'in', (eb) => eb.selectFrom('closed').select('process_id'))
-        .where('status', '=', 'open'),
+        .where('status', '=', 'open')
+        .returning('task_id'),
     )
     .with('approval_asked', (cte) =>
       cte
         .updateTable('approval')
         .set({ status: 'withdrawn', decided_at: input.now })
         .where('process_id', 'in', (eb) => eb.selectFrom('closed').select('process_id'))
-        .where('status', '=', 'pending'),
+        .where('status', '=', 'pending')
+        .returning('approval_id'),
     )
     .selectFrom('closed')
     .select(appending(input.identityId, record).as('audit'))
+    .where(behind('task', 'approval_asked'))
     .execute();
   return rows.length > 0;
 }

@@ -87,6 +87,8 @@ export async function advanceQueue(
       now: input.now,
       beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
     });
+    // The first record of a step holds the chain; the rows of those who run are taken before it.
+    if (decision.steps.length > 0 && found.some(isAlive)) await lockProcesses(trx, input.identityId);
     let generation = identity.generation;
     for (const step of decision.steps) {
       if (step.do === 'open' && step.cut) generation = await raiseGeneration(trx, input.identityId);
@@ -113,6 +115,11 @@ export async function advanceQueue(
       ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
     };
   });
+}
+
+/** For whoever changes rows of several processes after the chain was written: the locks that come before the chain's are taken first. */
+export async function lockProcesses(db: Queryable, identityId: IdentityId): Promise<void> {
+  await db.selectFrom('process').select('process_id').where('identity_id', '=', identityId).forNoKeyUpdate().execute();
 }
 
 /** Raises the person's generation: from here on no older visit may write (design D3). Returns the new one. */

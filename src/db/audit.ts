@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import type { RawBuilder, SqlBool } from 'kysely';
 import type { IdentityId, Instant } from '../domain/process/ids.js';
 import type { Json } from '../domain/process/json.js';
 import type { Database, Queryable } from './database.js';
@@ -27,6 +27,9 @@ const GENESIS = Buffer.alloc(32);
 /**
  * Appends one record to the identity's hash chain inside the caller's transaction: no audit, no action (fail closed). The head row, locked for the
  * append, holds sequence and hash outside the chain, so that a cut-off tail shows. The hash covers ciphertext, so erasure breaks nothing.
+ *
+ * Lock order, for everybody who writes: identity, process, what belongs to it (visit, task, approval, account, profile), and the chain's head last of all. Who appends
+ * takes no lock afterwards that it did not hold before; of several people, one after the other by id. Otherwise two who write about one person wait for each other, and Postgres ends one.
  */
 export async function appendAudit(trx: Queryable, keys: KeyRing, entry: AuditEntry): Promise<void> {
   await sql`select ${appending(entry.identityId, await sealAudit(trx, keys, entry))}`.execute(trx);
@@ -55,6 +58,15 @@ export function appending(identityId: IdentityId, { at, actor, action, head, bod
     ${identityId}::uuid, array[${at}::timestamptz], array[${actor}::text], array[${action}::text],
     array[${head}::text], array[${body}::bytea]
   )`;
+}
+
+/**
+ * True when the named parts of a statement are done; each has to return something. A part that nothing refers to is only run behind the select list, and would
+ * take its locks after the chain's.
+ */
+export function behind(...parts: readonly string[]): RawBuilder<SqlBool> {
+  const each = parts.map((part) => sql`select from ${sql.ref(part)}`);
+  return sql<SqlBool>`(select count(*) from (${sql.join(each, sql` union all `)}) as done) >= 0`;
 }
 
 /** One break of a chain: which identity, at which sequence, and what is wrong. */

@@ -99,7 +99,7 @@ export async function unlinkAccount(
     .where('application', '=', application)
     .where('native_id', '=', nativeId)
     .where('unlinked_at', 'is', null)
-    .forUpdate()
+    .forNoKeyUpdate()
     .executeTakeFirst();
   if (row === undefined) return { outcome: 'not-linked' };
   if (row.created_by_process !== null) return { outcome: 'made-by-tenure' };

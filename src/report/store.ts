@@ -41,7 +41,8 @@ export async function storeReport(
     .selectFrom('process')
     .select('process_id')
     .where('process_id', '=', input.processId)
-    .forUpdate()
+    // Not FOR UPDATE: a proof that only refers to the process is written meanwhile, and may hold the chain.
+    .forNoKeyUpdate()
     .executeTakeFirstOrThrow();
   const { last } = await trx
     .selectFrom('report')

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { appendAudit } from '../../db/audit.js';
+import type { AuditEntry } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
 import { canonicalJson } from '../../domain/hash.js';
 import { classify } from '../../domain/ledger/intake.js';
@@ -107,6 +108,8 @@ class Ledger {
   #isStored: boolean;
   #raisesGeneration = false;
   #isUrgent = false;
+  /** What the chain has to say, once everything else is written. */
+  readonly #records: AuditEntry[] = [];
   written = 0;
 
   private constructor(
@@ -215,7 +218,7 @@ class Ledger {
         recorded_at: fact.recordedAt,
       })
       .execute();
-    await appendAudit(trx, deps.keys, {
+    this.#records.push({
       identityId,
       at: this.now,
       actor: opened.sender.name,
@@ -290,6 +293,7 @@ class Ledger {
     const news = { identityId, ledgerVersion: this.#version, urgent: this.#isUrgent };
     const notice = await putIntoInbox(trx, news, this.now);
     await updateProfile(trx, deps.keys, person, this.now);
+    for (const record of this.#records) await appendAudit(trx, deps.keys, record);
     return { notice };
   }
 }

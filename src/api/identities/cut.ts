@@ -68,6 +68,8 @@ export async function cutWithin(
   const ends = endsOf(identityId, await loadFacts(trx, deps.keys, identityId), now);
   if (ends.length === 0) throw nothingToCut();
   const employments = ends.map((end) => end.employmentId);
+  const notice = await stateFacts(deps, trx, { actor, person, facts: ends });
+  if (notice === undefined) throw nothingToCut();
   await appendAudit(trx, deps.keys, {
     identityId,
     at: now,
@@ -75,8 +77,6 @@ export async function cutWithin(
     action: 'cut.requested',
     body: { reason: reason ?? null, employments, ...(batch === undefined ? {} : batch) },
   });
-  const notice = await stateFacts(deps, trx, { actor, person, facts: ends });
-  if (notice === undefined) throw nothingToCut();
   return { result: { identityId, at: now, ledgerVersion: notice.ledgerVersion, employments }, notice };
 }
 

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { appendAudit } from '../../db/audit.js';
+import type { AuditEntry } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
 import { amendedDetail } from '../../db/process-detail.js';
 import type { LegalHoldTable } from '../../db/schema.js';
@@ -72,14 +73,14 @@ export async function setHold(deps: ApiDeps, order: HoldOrder): Promise<HoldView
       .set({ held_since: row.set_at })
       .where('identity_id', '=', order.identityId)
       .execute();
-    await appendAudit(trx, deps.keys, {
+    const record = {
       identityId: order.identityId,
       at: now,
       actor: order.actor,
       action: standing === undefined ? 'legal-hold.set' : 'legal-hold.changed',
       body: { holdId: row.hold_id, ...terms },
-    });
-    return row;
+    };
+    return { row, record };
   });
 }
 
@@ -96,14 +97,14 @@ export async function liftHold(deps: ApiDeps, order: Omit<HoldOrder, 'reference'
       .returningAll()
       .executeTakeFirstOrThrow();
     await trx.updateTable('identity').set({ held_since: null }).where('identity_id', '=', order.identityId).execute();
-    await appendAudit(trx, deps.keys, {
+    const record = {
       identityId: order.identityId,
       at: now,
       actor: order.actor,
       action: 'legal-hold.lifted',
       body: { holdId: row.hold_id, reason: order.reason },
-    });
-    return row;
+    };
+    return { row, record };
   });
 }
 
@@ -179,18 +180,26 @@ function standingHold(trx: Queryable, identityId: IdentityId): Promise<Selectabl
     .executeTakeFirst();
 }
 
+/** The hold as it is now, and what the chain says of the change. */
+interface Changed {
+  readonly row: Selectable<LegalHoldTable>;
+  readonly record: AuditEntry;
+}
+
 /** The person's row is locked for the whole change: a write that has passed the fence came before it, any other one sees it. */
 async function changing(
   deps: ApiDeps,
   identityId: IdentityId,
-  change: (trx: Queryable, person: DoorPerson, now: Instant) => Promise<Selectable<LegalHoldTable>>,
+  change: (trx: Queryable, person: DoorPerson, now: Instant) => Promise<Changed>,
 ): Promise<HoldView> {
   const now = deps.now();
   const { row, notice } = await deps.db.transaction().execute(async (trx) => {
     const person = await lockIdentity(trx, identityId);
     if (person === undefined) throw notFound('identity');
     const changed = await change(trx, person, now);
-    return { row: changed, notice: await tellLeavers(trx, person, now) };
+    const told = await tellLeavers(trx, person, now);
+    await appendAudit(trx, deps.keys, changed.record);
+    return { row: changed.row, notice: told };
   });
   deps.dispatcher.notify(notice);
   return viewOf(deps, row);
