@@ -48,7 +48,7 @@ export async function createAccount(
       return adopt(sql, session, adopted);
     }
     await refuseForeignLogin(sql, session, spec.login);
-    const verifier = (await sql.logins?.dialect.verifier(Secret.random().reveal())) ?? '';
+    const verifier = await firstVerifier(sql);
     const given = { ...attributes, login: spec.login, enabled: spec.enabled, verifier };
     if (await callProcedure(sql, session, 'create', given, ctx)) {
       return applied(await madeByProcedure(sql, session, attributes), spec);
@@ -88,6 +88,14 @@ async function createLogin(
   }
 }
 
+/** Of a password that nobody knows, where an account is made with one; else empty: Postgres makes a role without, and hashing would be most of a create. */
+async function firstVerifier({ logins, statements }: SqlContext): Promise<string> {
+  const isWanted =
+    logins?.dialect.createsWithPassword === true ||
+    statements.procedure('create')?.parameters.includes('verifier') === true;
+  return isWanted ? ((await logins?.dialect.verifier(Secret.random().reveal())) ?? '') : '';
+}
+
 /** Completes what an interruption left: a row that should be usable, whose log-in is missing or was never opened. */
 async function adopt(sql: SqlContext, session: Session, found: ObservedAccount): Promise<MutationResult> {
   const done: MutationResult = { outcome: 'already-in-state', ref: found.ref, changed: [] };
@@ -102,7 +110,7 @@ async function adopt(sql: SqlContext, session: Session, found: ObservedAccount):
     return done;
   }
   const { dialect, settings } = sql.logins;
-  const verifier = await dialect.verifier(Secret.random().reveal());
+  const verifier = await firstVerifier(sql);
   const steps = dialect.create(requireLogin(sql, found.login, 'create'), enabled === true, verifier, settings);
   // The first step makes the log-in; the others may be repeated. One that is open while its row is not stays untouched.
   const missing = hasLogin ? (enabled === true ? steps.slice(1) : []) : steps;

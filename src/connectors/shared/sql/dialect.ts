@@ -78,6 +78,8 @@ export interface LoginDialect {
     settings: LoginSettings,
   ) => { readonly text: string; readonly values: readonly unknown[] };
   /** In this order; where not transactional, the log-in works only after the last. */
+  /** Whether `create` needs the verifier; a log-in without a password lets nobody in either. */
+  readonly createsWithPassword: boolean;
   readonly create: (login: string, enabled: boolean, verifier: string, settings: LoginSettings) => readonly string[];
   readonly alter: (login: string, options: LoginOptions, settings: LoginSettings) => string;
   readonly rename: (from: string, to: string, settings: LoginSettings) => string;

@@ -71,6 +71,7 @@ export const mariadb: SqlDialect = {
     endSessions: (login, settings) => ({ text: `kill hard user ${user(login, settings)}`, values: [] }),
     // Never without a password, and locked until it is complete. A role is not made the default: that needs rights
     // on the whole `mysql` schema.
+    createsWithPassword: true,
     create: (login, enabled, verifier, settings) => [
       `create user ${user(login, settings)}${identified(verifier)}${locking(false)}`,
       ...(settings.grant === undefined ? [] : [`grant ${quote(settings.grant)} to ${user(login, settings)}`]),

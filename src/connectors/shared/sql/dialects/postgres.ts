@@ -55,6 +55,7 @@ export const postgres: SqlDialect = {
       from pg_catalog.pg_stat_activity where usename = $1) ended`,
       values: [login],
     }),
+    createsWithPassword: false,
     create: (login, enabled, _verifier, { grant }) => [
       `create role ${quote(login)} ${enabled ? 'login' : 'nologin'}`,
       ...(grant === undefined ? [] : [`grant ${quote(grant)} to ${quote(login)}`]),
