@@ -30,8 +30,12 @@ Progress goes to stderr, one JSON document to stdout. docs/performance.md says w
     --rounds N          rounds (default 3)
 
   kill-switch         from the call of a cut to every Tier 1 proof
+    --parts A,B         row (cuts in a row), backlog (the same behind joiners), many (people at once); default: all
     --cuts N            cuts in a row (default 200)
-    --accounts N        accounts of each of these people (default 20)
+    --accounts N        accounts of each person who is cut in a row (default 20)
+    --backlog N         joiners that wait before the cuts behind them (default 10000)
+    --backlog-cuts N    cuts behind them (default 60)
+    --people N          people who are cut at once (default 1000)
 
   --out FILE          write the JSON document to FILE as well
   --help              this text
@@ -42,11 +46,12 @@ const benches = {
   spine: { people: 100, rounds: 3, concurrency: 16, 'idle-people': 20 },
   connectors: { people: 20, rounds: 5 },
   queues: { applications: 200, people: 10, rounds: 3 },
-  'kill-switch': { cuts: 200, accounts: 20 },
+  'kill-switch': { cuts: 200, accounts: 20, backlog: 10_000, 'backlog-cuts': 60, people: 1_000 },
 };
 
 /** Options that are no numbers. */
-const texts = ['kinds', 'out'];
+const texts = ['kinds', 'parts', 'out'];
+const killSwitchParts = ['row', 'backlog', 'many'];
 
 try {
   requireBootstrapNode();
@@ -121,9 +126,13 @@ function readOptions(args) {
           .map((name) => `npm run bench -- ${name}`)
           .join(', ')} (or --help).`,
       );
-    const allowed = new Set([...Object.keys(defaults), 'out', ...(bench === 'connectors' ? ['kinds'] : [])]);
+    const lists = { connectors: ['kinds'], 'kill-switch': ['parts'] }[bench] ?? [];
+    const allowed = new Set([...Object.keys(defaults), 'out', ...lists]);
     const wrong = Object.keys(values).find((name) => !allowed.has(name));
     if (wrong !== undefined) throw new SetupError(`${bench} has no --${wrong}.`);
+    const parts = values.parts?.split(',') ?? killSwitchParts;
+    const unknown = parts.find((name) => !killSwitchParts.includes(name));
+    if (unknown !== undefined) throw new SetupError(`${bench} has no part ${unknown}.`);
     const numbers = Object.entries(defaults).map(([name, fallback]) => [
       name.replace(/-(.)/g, (_all, letter) => letter.toUpperCase()),
       number(name, values[name], fallback),
@@ -132,6 +141,7 @@ function readOptions(args) {
       bench,
       ...Object.fromEntries(numbers),
       only: values.kinds?.split(','),
+      parts,
       out: values.out,
       command: `npm run bench -- ${args.join(' ')}`,
     };

@@ -4,6 +4,9 @@ import pg from 'pg';
 import { NOT_CARRIED_OUT } from '../../src/domain/process/outcome.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { databaseUrl } from '../../src/embedded/targets/database.js';
+import { spread } from '../statistics.js';
+import type { Spread } from '../statistics.js';
+import { Clocks } from '../spine/clocks.js';
 import type { Door } from '../spine/door.js';
 import { LDAP_SLUG, erpDatabase, erpSlug, numbers, scimDatabase, scimSlug } from './company.js';
 import type { Company } from './company.js';
@@ -59,6 +62,22 @@ export async function requireProven(
   ];
   if (wrong.length > 0)
     throw new Error(`${wrong.length} of the cuts' accounts are not proven: ${wrong.slice(0, 5).join('; ')}`);
+}
+
+/**
+ * When each person's last Tier 1 proof was, in milliseconds of the wall's clock. Throws for somebody without one, and for a proof whose instant cannot be put on
+ * that clock.
+ */
+export async function provenAt(
+  door: Door,
+  people: readonly IdentityId[],
+): Promise<{ readonly at: ReadonlyMap<IdentityId, number>; readonly clockBehindMs: Spread }> {
+  const clocks = new Clocks(door);
+  const at = await clocks.tier1ProvenAt(people);
+  if (clocks.notCorrected > 0) throw new Error(`${clocks.notCorrected} proofs are not on the wall's clock`);
+  if (at.size !== people.length || [...at.values()].some((ms) => !Number.isFinite(ms)))
+    throw new Error(`not everybody of ${people.length} has a last proof`);
+  return { at, clockBehindMs: spread(clocks.behindMs) };
 }
 
 /** Tier 1 visits that were carried out. */

@@ -1,11 +1,11 @@
-import { WithStartWorkflowOperation } from '@temporalio/client';
-import type { Client } from '@temporalio/client';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { identityWorkflowId } from '../../src/domain/process/ids.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { median, rounded } from '../statistics.js';
+import { BARE_CONCURRENCY, medianShapes, requireSameShape, startBare, typicalOf } from './bare.js';
+import type { Pair } from './bare.js';
 import type { BareInput } from './bare-workflows.js';
 import { cpuBetween, readCpu } from './cpu.js';
 import type { CpuReading } from './cpu.js';
@@ -13,13 +13,10 @@ import { openDoor, until } from './door.js';
 import type { Door } from './door.js';
 import { writeEnginePolicy } from './policies.js';
 import type { EngineResult, ProcessResult, Round } from './result.js';
-import { differences, scriptOf, shapeOf } from './shape.js';
-import type { History, Shape } from './shape.js';
+import { scriptOf } from './shape.js';
 import type { Stack } from './stack.js';
 
 const APPLICATIONS = 8;
-/** As many messages on their way at once as Tenure's dispatcher has. */
-const CONCURRENCY = 16;
 const SAMPLED_HISTORIES = 40;
 /** Postgres' backends hand in their counters at most this often. */
 const COUNTERS_SETTLE_MS = 1_500;
@@ -28,11 +25,6 @@ export interface EngineOptions {
   readonly people: number;
   readonly rounds: number;
   say(line: string): void;
-}
-
-interface Pair {
-  readonly parent: History;
-  readonly child: History;
 }
 
 /**
@@ -61,7 +53,8 @@ export async function measureEngine(
   try {
     say('engine: warming up');
     const warm = await runs.tenure(0, Math.min(people, 20));
-    const input = scriptOfTypical(await runs.historiesOf(warm.ids));
+    const typical = typicalOf(await runs.historiesOf(warm.ids));
+    const input = { parent: scriptOf(typical.parent), child: scriptOf(typical.child) };
     await runs.bare(0, Math.min(people, 20), input);
     const done: Round[] = [];
     let tenureIds: readonly IdentityId[] = [];
@@ -179,53 +172,6 @@ class Runs {
   }
 }
 
-/** Starts bare parents as the dispatcher starts identity workflows: an update with a start, a fixed number at once. */
-async function startBare(client: Client, ids: readonly string[], input: BareInput): Promise<void> {
-  const waiting = [...ids];
-  const work = async (): Promise<void> => {
-    for (let workflowId = waiting.shift(); workflowId !== undefined; workflowId = waiting.shift())
-      await client.workflow.executeUpdateWithStart('bareUpdate', {
-        args: [{ ledgerVersion: 1, urgent: false }],
-        updateId: 'ledger-1',
-        startWorkflowOperation: new WithStartWorkflowOperation('bareParent', {
-          workflowId,
-          taskQueue: 'bare',
-          workflowIdConflictPolicy: 'USE_EXISTING',
-          args: [input],
-          staticSummary: 'Stands for an identity workflow',
-          priority: { priorityKey: 3 },
-        }),
-      });
-  };
-  await Promise.all(Array.from({ length: CONCURRENCY }, work));
-}
-
-/** The script of the pair whose histories are nearest to the middle. */
-function scriptOfTypical(pairs: readonly Pair[]): BareInput {
-  const { parent, child } = medianShapes(pairs);
-  const distance = (pair: Pair): number =>
-    Math.abs(shapeOf(pair.parent).events - parent.events) + Math.abs(shapeOf(pair.child).events - child.events);
-  const [typical] = [...pairs].sort((a, b) => distance(a) - distance(b));
-  if (typical === undefined) throw new Error('Tenure recorded no history to take a script from');
-  return { parent: scriptOf(typical.parent), child: scriptOf(typical.child) };
-}
-
-function medianShapes(pairs: readonly Pair[]): EngineResult['shape'] {
-  const of = (side: keyof Pair): Shape => {
-    const shapes = pairs.map((pair) => shapeOf(pair[side]));
-    const names = Object.keys(shapeOf({ events: [] })) as (keyof Shape)[];
-    return Object.fromEntries(
-      names.map((name) => [name, median(shapes.map((shape) => shape[name]))]),
-    ) as unknown as Shape;
-  };
-  return { parent: of('parent'), child: of('child') };
-}
-
-function requireSameShape(tenure: EngineResult['shape'], bare: EngineResult['shape']): void {
-  const wrong = [...differences(tenure.parent, bare.parent), ...differences(tenure.child, bare.child)];
-  if (wrong.length > 0) throw new Error(`the bare workflows do not have the shape of Tenure's: ${wrong.join('; ')}`);
-}
-
 function summarise(
   rounds: readonly Round[],
   shape: EngineResult['shape'],
@@ -241,7 +187,7 @@ function summarise(
   const bareSpeeds = of('bare').map((round) => round.processesPerSecond);
   return {
     applications: APPLICATIONS,
-    concurrency: CONCURRENCY,
+    concurrency: BARE_CONCURRENCY,
     rounds: [...rounds],
     tenure,
     bare,

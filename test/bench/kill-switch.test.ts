@@ -8,19 +8,25 @@ import { bench } from './bench.js';
 
 describe('npm run bench -- kill-switch', () => {
   it('measures in small and prints one JSON document of the published form', async () => {
-    const run = await bench('kill-switch', '--cuts', '2', '--accounts', '3');
-    expect(run.stderr).toContain('2 cuts in a row');
+    const few = ['--cuts', '2', '--accounts', '3', '--backlog', '60', '--backlog-cuts', '1', '--people', '8'];
+    const run = await bench('kill-switch', ...few);
+    expect(run.stderr).toContain('8 people cut at once');
     expect(run.code).toBe(0);
-    const { parts } = resultSchema.parse(JSON.parse(run.stdout));
-    expect(parts.one.provenVisits).toBe(2 * 3);
-    expect(Object.values(parts.one.accounts).reduce((sum, count) => sum + count, 0)).toBe(3);
-    expect(parts.one.latencyMs.samples).toBe(2);
+    const { row, backlog, many } = resultSchema.parse(JSON.parse(run.stdout)).parts;
+    expect(row?.provenVisits).toBe(2 * 3);
+    expect(Object.values(row?.accounts ?? {}).reduce((sum, count) => sum + count, 0)).toBe(3);
+    expect(row?.latencyMs.samples).toBe(2);
     // The call comes before the instant that the cut records.
-    expect(parts.one.latencyMs.p50).toBeGreaterThanOrEqual(parts.one.acceptedToProvenMs.p50);
-  }, 240_000);
+    expect(row?.latencyMs.p50).toBeGreaterThanOrEqual(row?.acceptedToProvenMs.p50 ?? Number.NaN);
+    expect(backlog).toMatchObject({ joiners: 60, provenVisits: 3 });
+    expect(many).toMatchObject({ people: 8, provenVisits: 8 * 2 });
+    expect(many?.bare.processes).toBe(8);
+    expect(many?.ratio).toBeGreaterThan(0);
+  }, 400_000);
 
-  it('has no option of another bench', async () => {
+  it('takes no option of another bench and no part that it has not', async () => {
     expect((await bench('kill-switch', '--rounds', '2')).stderr).toContain('kill-switch has no --rounds');
+    expect((await bench('kill-switch', '--parts', 'row,none')).stderr).toContain('kill-switch has no part none');
   });
 });
 

@@ -26,6 +26,8 @@ interface Entry extends Notice {
 }
 
 const CONCURRENCY = 16;
+/** Messages of a cut on their way beside all others: a thousand joiners that take their time leave these free. */
+const URGENT_CONCURRENCY = 16;
 const POLL_MS = 1_000;
 const BACK_OFF_MS = [500, 1_000, 2_000, 4_000, 8_000] as const;
 const PAGE = 500;
@@ -33,12 +35,13 @@ const PAGE = 500;
 /**
  * Tells identity workflows how far their ledgers are (design D2, D10). `notify` is called after the commit and never waits or fails; what does not get
  * through stays in the inbox and is repeated by a poll, so an outage of Temporal or of this process loses nothing. Several notices of one person are
- * one message with the highest version; urgent ones go first. Several dispatchers may run: messages are idempotent.
+ * one message with the highest version. Urgent ones have a lane of their own, past everything that waits or is on its way. Several dispatchers may run:
+ * messages are idempotent.
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps;
-  readonly #pending = new Map<IdentityId, Entry>();
-  readonly #inFlight = new Set<IdentityId>();
+  readonly #urgent: Lane;
+  readonly #rest: Lane;
   readonly #notBefore = new Map<IdentityId, number>();
   readonly #deliveries = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
@@ -47,6 +50,8 @@ export class Dispatcher {
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps;
+    this.#urgent = new Lane(URGENT_CONCURRENCY);
+    this.#rest = new Lane(deps.concurrency ?? CONCURRENCY);
   }
 
   /** Begins to repeat what did not get through, also from before a restart. */
@@ -63,7 +68,7 @@ export class Dispatcher {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#pending.clear();
+    for (const lane of [this.#urgent, this.#rest]) lane.waiting.clear();
     await this.#polling;
     await Promise.allSettled([...this.#deliveries]);
   }
@@ -77,38 +82,27 @@ export class Dispatcher {
   }
 
   #enqueue(entry: Entry): void {
-    const known = this.#pending.get(entry.identityId);
-    this.#pending.set(entry.identityId, {
-      ...entry,
-      ledgerVersion: Math.max(entry.ledgerVersion, known?.ledgerVersion ?? 0),
-      urgent: entry.urgent || (known?.urgent ?? false),
-    });
+    const other = this.#rest.waiting.get(entry.identityId);
+    // What was waiting for the same person goes along with the urgent message.
+    if (entry.urgent && other !== undefined) this.#rest.waiting.delete(entry.identityId);
+    const lane = entry.urgent ? this.#urgent : this.#rest;
+    const known = lane.waiting.get(entry.identityId) ?? other;
+    const ledgerVersion = Math.max(entry.ledgerVersion, known?.ledgerVersion ?? 0);
+    lane.waiting.set(entry.identityId, { ...entry, ledgerVersion });
   }
 
   #pump(): void {
-    while (this.#inFlight.size < (this.#deps.concurrency ?? CONCURRENCY)) {
-      const entry = this.#next();
-      if (entry === undefined) return;
-      this.#pending.delete(entry.identityId);
-      this.#inFlight.add(entry.identityId);
-      const delivery = this.#deliver(entry).finally(() => {
-        this.#inFlight.delete(entry.identityId);
-        this.#deliveries.delete(delivery);
-        if (!this.#isStopped) this.#pump();
-      });
-      this.#deliveries.add(delivery);
-    }
+    for (const lane of [this.#urgent, this.#rest])
+      for (let entry = lane.take(); entry !== undefined; entry = lane.take()) this.#send(lane, entry);
   }
 
-  /** Urgent before the rest, otherwise in order of arrival; never two messages to one person at once. */
-  #next(): Entry | undefined {
-    let first: Entry | undefined;
-    for (const entry of this.#pending.values()) {
-      if (this.#inFlight.has(entry.identityId)) continue;
-      if (entry.urgent) return entry;
-      first ??= entry;
-    }
-    return first;
+  #send(lane: Lane, entry: Entry): void {
+    const delivery = this.#deliver(entry).finally(() => {
+      lane.inFlight.delete(entry.identityId);
+      this.#deliveries.delete(delivery);
+      if (!this.#isStopped) this.#pump();
+    });
+    this.#deliveries.add(delivery);
   }
 
   async #deliver(entry: Entry): Promise<void> {
@@ -157,7 +151,8 @@ export class Dispatcher {
       metrics.undelivered.set(rows.length);
       const now = Date.now();
       for (const row of rows) {
-        if (this.#inFlight.has(row.identity_id) || (this.#notBefore.get(row.identity_id) ?? 0) > now) continue;
+        const lane = row.urgent ? this.#urgent : this.#rest;
+        if (lane.inFlight.has(row.identity_id) || (this.#notBefore.get(row.identity_id) ?? 0) > now) continue;
         this.#enqueue({
           identityId: row.identity_id,
           ledgerVersion: row.ledger_version,
@@ -169,6 +164,26 @@ export class Dispatcher {
     } catch (error) {
       logger.warn({ err: nameOf(error) }, 'the inbox could not be read');
     }
+  }
+}
+
+/** Messages that wait and that are on their way, in order of arrival; never two to one person at once. */
+class Lane {
+  readonly waiting = new Map<IdentityId, Entry>();
+  readonly inFlight = new Set<IdentityId>();
+
+  constructor(readonly concurrency: number) {}
+
+  /** The next message to send, which is on its way from here on; undefined when none may go now. */
+  take(): Entry | undefined {
+    if (this.inFlight.size >= this.concurrency) return undefined;
+    for (const entry of this.waiting.values()) {
+      if (this.inFlight.has(entry.identityId)) continue;
+      this.waiting.delete(entry.identityId);
+      this.inFlight.add(entry.identityId);
+      return entry;
+    }
+    return undefined;
   }
 }
 
