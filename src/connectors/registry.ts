@@ -63,8 +63,15 @@ export function configProblems(schema: z.ZodType, config: unknown): readonly str
     return [];
   }
   return parsed.error.issues.map(
-    (issue) => `${issue.path.length === 0 ? '(root)' : issue.path.join('.')}: ${issue.message}`,
+    (issue) => `${issue.path.length === 0 ? '(root)' : issue.path.join('.')}: ${messageOf(issue)}`,
   );
+}
+
+/** zod says of a key that is not there that it "received undefined". */
+function messageOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'invalid_type' && issue.message.endsWith('received undefined')
+    ? `is missing (${issue.expected})`
+    : issue.message;
 }
 
 /** Parses an application's configuration; throws ConnectorConfigError naming every problem. */

@@ -170,6 +170,6 @@ async function removeStale(file: string, holder: Lock | undefined): Promise<void
 function alreadyRunning(home: string, holder: ProcessMark): StackError {
   return new StackError(
     `Tenure already runs with the folder ${home} (process ${holder.pid}).`,
-    `Its addresses are in ${join(home, 'run.json')}. Stop it with Ctrl-C, or set TENURE_HOME to another folder.`,
+    `Its addresses are in ${join(home, 'run.json')}. Stop it with Ctrl-C where it runs or with "kill ${holder.pid}", or set TENURE_HOME to another folder.`,
   );
 }

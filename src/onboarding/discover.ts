@@ -75,9 +75,17 @@ export async function discover(file: PolicyFile, tools: Omit<TestTools, 'progres
   const parsed = asked.safeParse(document.errors.length > 0 ? undefined : document.toJS());
   if (!parsed.success || !isMap(document.contents))
     return { ok: false, isFileWrong: true, message: 'slug, connector and config are needed, as valid YAML' };
+  const { slug, connector: kind, config } = parsed.data;
+  const problems = tools.registry.check(kind, config);
+  if (problems.length > 0)
+    return {
+      ok: false,
+      isFileWrong: true,
+      message: `config is not complete:${problems.map((one) => `\n  config.${one}`).join('')}\nThe connector asks for it before the target can be read; docs/connectors/${kind}.md has an example.`,
+    };
   try {
-    await tools.prepare(parsed.data.config);
-    const connector = tools.registry.create(parsed.data.connector, parsed.data.slug, parsed.data.config, tools.deps);
+    await tools.prepare(config);
+    const connector = tools.registry.create(kind, slug, config, tools.deps);
     try {
       const health = await connector.health(contextFor(tools));
       if (!health.ok)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Capabilities, Connector, OperationContext } from '../connectors/connector.js';
+import type { Capabilities, Connector, OperationContext, TargetSchema } from '../connectors/connector.js';
 import { ConnectorConfigError, isConnectorError } from '../connectors/errors.js';
 import type { ConnectorDeps, ConnectorRegistry } from '../connectors/registry.js';
 import { SecretReferenceError, isSecretReference } from '../connectors/secret.js';
@@ -10,7 +10,7 @@ import type { PolicyProblem } from '../domain/policy/types.js';
 import type { YamlPath } from '../domain/policy/yaml-source.js';
 import { OPERATION_KINDS } from '../domain/process/kinds.js';
 import { operationKinds } from '../planning/capabilities.js';
-import { correlationFindings, finder, mappingFindings } from './mapping.js';
+import { accountAttributes, correlationFindings, finder, mappingFindings } from './mapping.js';
 import { reportOf } from './report.js';
 import type { Ability, TestCheck, TestFinding, TestReport } from './report.js';
 import type { Subject } from './subject.js';
@@ -81,7 +81,8 @@ async function live(
   await run.check('validate', tools, async () =>
     (await connector.validate(context())).map((finding) => ({ check: 'validate', ...finding })),
   );
-  await run.check('mapping', tools, async () => mappingFindings(file, await connector.schema(context())));
+  const schema = async () => connector.schema(context());
+  await run.check('mapping', tools, async () => mappingFindings(file, await schema()));
   await run.check('correlation', tools, async () => correlationFindings(file, capabilities));
   let firstPage: TestReport['firstPage'];
   await run.check('list', tools, async () => {
@@ -89,7 +90,7 @@ async function live(
     firstPage = { accounts: page.items.length, isAll: page.next === undefined };
     return [];
   });
-  await run.check('canary', tools, async () => canaryFindings(file, connector, context()));
+  await run.check('canary', tools, async () => canaryFindings(file, connector, schema, context()));
   return run.report({ abilities, latencyMs, ...(firstPage === undefined ? {} : { firstPage }) });
 }
 
@@ -202,10 +203,11 @@ function secretFindings(file: SourcedFile<ApplicationFile>, resolve: SecretResol
 async function canaryFindings(
   file: SourcedFile<ApplicationFile>,
   connector: Connector,
+  schema: () => Promise<TargetSchema>,
   ctx: OperationContext,
 ): Promise<readonly TestFinding[]> {
   const finding = finder(file, 'canary');
-  const { canaryLogin } = file.value;
+  const { canaryLogin, canaryAttributes = {} } = file.value;
   if (!connector.capabilities().signInProbe)
     return [finding('info', 'no-sign-in', 'sign-ins cannot be tried here: a cut is proven by reading alone', [])];
   if (canaryLogin === undefined)
@@ -221,6 +223,19 @@ async function canaryFindings(
   const found = await connector.find({ attribute: 'login', value: canaryLogin }, ctx);
   if (found.length > 0) return [];
   const canMake = connector.create !== undefined && (connector.setSecret !== undefined || connector.seal !== undefined);
+  const lacking = accountAttributes(await schema())
+    .filter((one) => one.required && one.name !== 'login' && canaryAttributes[one.name] === undefined)
+    .map((one) => one.name);
+  if (canMake && lacking.length > 0)
+    return [
+      finding(
+        'warning',
+        'canary-lacks',
+        `the canary is not there yet, and the target asks for ${lacking.join(', ')} of an account: where Tenure cannot make it, no cut is proven`,
+        ['canaryLogin'],
+        `canaryAttributes: { ${lacking.map((name) => `${name}: …`).join(', ')} }`,
+      ),
+    ];
   return canMake
     ? [
         finding('info', 'canary-not-there', 'the canary is not there yet: Tenure makes it before the first proof', [

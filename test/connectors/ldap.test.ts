@@ -198,6 +198,39 @@ describeSlapd(`ldap on slapd${reason === undefined ? '' : ` (skipped: ${reason})
     expect(await connector.get(ref, newContext())).toMatchObject({ status: 'enabled' });
   });
 
+  it.each(['modify', 'exop'])(
+    'repeats a seal and a new secret where a password history refuses what is there already, by %s',
+    async (password) => {
+      const by = other({ password });
+      const { ref, login } = await make(undefined, by);
+      const policy = `cn=history-${login},ou=policies,${server.suffix}`;
+      await server.apply(
+        `dn: ${policy}\nchangetype: add\nobjectClass: device\nobjectClass: pwdPolicy\ncn: history-${login}\n` +
+          `pwdAttribute: userPassword\npwdInHistory: 2\npwdMinLength: 8\npwdCheckQuality: 1\npwdLockout: TRUE\n\n` +
+          `dn: uid=${login},${people()}\nchangetype: modify\nadd: pwdPolicySubentry\npwdPolicySubentry: ${policy}\n`,
+      );
+      const secrets = [Secret.random(), Secret.random()] as const;
+      await by.setSecret!(ref, secrets[0], newContext());
+      await by.setSecret!(ref, secrets[0], newContext());
+      expect(await answer(login, secrets[0])).toBe('accepted');
+      await by.seal!(ref, secrets[1], newContext());
+      await by.seal!(ref, secrets[1], newContext());
+      expect(await answer(login, secrets[1])).toBe('disabled');
+      // The lock alone was lost: the repeat sets it again.
+      await by.enable!(ref, newContext());
+      expect(await answer(login, secrets[1])).toBe('accepted');
+      await by.seal!(ref, secrets[1], newContext());
+      expect(await answer(login, secrets[1])).toBe('disabled');
+      // Any other refusal of the same code stays one: a secret of the history was not written.
+      await by.enable!(ref, newContext());
+      await expect(by.seal!(ref, secrets[0], newContext())).rejects.toMatchObject({
+        code: 'INVALID',
+        targetCode: '19',
+      });
+      expect(await answer(login, secrets[1])).toBe('accepted');
+    },
+  );
+
   it('tells a lock that ends by itself from a cut', async () => {
     const { ref, login } = await make();
     const secret = Secret.random();

@@ -51,6 +51,17 @@ describe('the bootstrap', () => {
     expect(calls()).toHaveLength(2);
   });
 
+  it('lets a second command wait while one installs, and takes the lock of a dead one', async () => {
+    npm('slowly');
+    expect(await Promise.all([ensureInstalled(), ensureInstalled(), ensureInstalled()])).toEqual(['', '', '']);
+    expect(calls()).toHaveLength(1);
+    lock({ a: '1.0.1', b: '2.0.0' });
+    writeFileSync(join(folder, '.tenure-installing'), '999999999');
+    expect(await ensureInstalled()).toBe('');
+    expect(calls()).toHaveLength(2);
+    expect(existsSync(join(folder, '.tenure-installing'))).toBe(false);
+  });
+
   it('says what to do when the disk is full or the copy is incomplete', async () => {
     npm('no space');
     expect(await ensureInstalled()).toMatch(/^There is no space left on the disk for the packages\. Free about/);
@@ -77,7 +88,7 @@ describe('the bootstrap', () => {
     writeFileSync(join(folder, 'package-lock.json'), text);
   }
 
-  function npm(behaviour: 'well' | 'interrupted' | 'no space'): void {
+  function npm(behaviour: 'well' | 'slowly' | 'interrupted' | 'no space'): void {
     writeFileSync(join(folder, 'npm-behaviour'), behaviour);
   }
 

@@ -64,6 +64,22 @@ describe('readHrFile on 300 messy rows', () => {
     expect(disagreements(file)).toEqual([]);
   });
 
+  it('takes a file without the optional columns, and states nothing of them', () => {
+    const head =
+      'Employee No,Name,Department,Job title,Location,Cost center,Manager No,Contract type,Status,Hire date,Contract end,Last working day,Leave from';
+    const row = '60001,"Linde, Åsa",Engineering,Developer,Berlin,4100,,permanent,Active,2026-11-01,,,';
+    const short = readHrFile(Buffer.from(`${head}\n${row}\n`), mapping);
+    expect(short.rejected).toEqual([]);
+    expect(short.stated[0]).toMatchObject({
+      zone: 'Europe/Berlin',
+      manager: null,
+      attributes: { familyName: 'Linde' },
+    });
+    expect(short.stated[0]?.attributes).not.toHaveProperty('personalMail');
+    const whole = readHrFile(Buffer.from(`${head},Private mail\n${row},\n`), mapping);
+    expect(whole.stated[0]?.attributes).toMatchObject({ personalMail: null });
+  });
+
   it('has every defect at least twice', () => {
     const counts = new Map<string, number>();
     for (const { expected } of messyCsv({ today }).rows)

@@ -1,4 +1,5 @@
 import type { AccountRef, ObservedAccount, SignInAnswer } from '../../connectors/connector.js';
+import { ConnectorError, isConnectorError } from '../../connectors/errors.js';
 import { Secret } from '../../connectors/secret.js';
 import { SYSTEM } from '../../db/keys.js';
 import { sql } from 'kysely';
@@ -80,7 +81,9 @@ async function ensureCanary(visit: VisitContext, login: string): Promise<Secret>
     const secret =
       row === undefined ? Secret.random() : secretOf(await keys.decryptFor(trx, SYSTEM, context, row.secret));
     if (row !== undefined && row.ready_at !== null) return secret;
-    const nativeId = await makeCanary(visit, login, secret);
+    const nativeId = await makeCanary(visit, login, secret).catch((error: unknown) => {
+      throw ofCanary(error);
+    });
     const sealed = await keys.encryptFor(trx, SYSTEM, context, secret.reveal());
     await trx
       .insertInto('canary')
@@ -109,6 +112,14 @@ async function makeCanary(visit: VisitContext, login: string, secret: Secret): P
   if (ref === undefined) throw new Error('this target cannot hold a canary');
   await equip(visit, ref, secret);
   return ref.nativeId;
+}
+
+/** The account that the target did not take was the canary, not the person's: an operator has to see that in the code. */
+function ofCanary(error: unknown): unknown {
+  if (!isConnectorError(error)) return error;
+  const { code, operation, sent, targetCode, retryAfterMs, attribute } = error;
+  const named = targetCode === undefined ? 'canary' : `canary-${targetCode}`;
+  return new ConnectorError({ code, operation, sent, targetCode: named, retryAfterMs, attribute });
 }
 
 function keyOf(visit: VisitContext): string {

@@ -13,7 +13,7 @@ import type { Secret } from '../secret.js';
 import type { LdapChange, LdapEntry } from '../shared/ldap/client.js';
 import { valuesOf } from '../shared/ldap/client.js';
 import type { BindOutcome, DirectoryDialect } from '../shared/ldap/dialect.js';
-import { resultCodes } from '../shared/ldap/result-codes.js';
+import { resultCodeOf, resultCodes } from '../shared/ldap/result-codes.js';
 import type { LdapConfig } from './config.js';
 
 /** How a directory locks accounts, as data. */
@@ -88,17 +88,21 @@ export function ldapDialect(config: LdapConfig): DirectoryDialect {
       const isFree = lock.passwordUnlocks && valuesOf(entry, lock.attribute).length === 0;
       // A lock that comes at this moment would be dropped together with the one that we set: CONFLICT then.
       const control = isFree ? new AssertionControl(hasNoLock(lock)) : undefined;
-      return session.modify(entry.dn, [passwordChange(secret), ...lockAgain(lock, entry)], control);
+      return unlessHeld(session.modify(entry.dn, [passwordChange(secret), ...lockAgain(lock, entry)], control), () =>
+        statusOf(lock, entry) === 'disabled'
+          ? Promise.resolve()
+          : session.modify(entry.dn, [{ operation: 'replace', attribute: lock.attribute, values: [lock.disabled] }]),
+      );
     },
     writeSecret: async (session, entry, secret) => {
       const keepsLock = lock.passwordUnlocks && statusOf(lock, entry) === 'disabled';
       if (password === 'exop' && !keepsLock) {
-        return session.exop('1.3.6.1.4.1.4203.1.11.1', passwordModify(entry.dn, secret));
+        return unlessHeld(session.exop('1.3.6.1.4.1.4203.1.11.1', passwordModify(entry.dn, secret)));
       }
       const changes = keepsLock ? [passwordChange(secret), ...lockAgain(lock, entry)] : [passwordChange(secret)];
       // Somebody who disables the account at this moment must not find it unlocked by our new password.
       const control = lock.passwordUnlocks && !keepsLock ? new AssertionControl(isNotLocked(lock)) : undefined;
-      return session.modify(entry.dn, changes, control);
+      return unlessHeld(session.modify(entry.dn, changes, control));
     },
     bindName: (entry) => entry.dn,
     bindControl: () => (chosen === 'ppolicy' ? new PasswordPolicyControl() : undefined),
@@ -116,6 +120,26 @@ function statusOf(lock: LockDialect, entry: LdapEntry): AccountStatus {
     return 'disabled';
   }
   return held === lock.enabled?.toLowerCase() ? 'enabled' : lock.otherwise;
+}
+
+/**
+ * slapd with a password history refuses the secret that an account has already, which a repeated write sends, as a constraint violation. The text alone tells it
+ * from a secret that is too short or was there before; in any other words it stays a refusal.
+ */
+async function unlessHeld(
+  write: Promise<void>,
+  otherwise: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  try {
+    await write;
+  } catch (error) {
+    const isHeld =
+      resultCodeOf(error) === resultCodes.constraintViolation &&
+      error instanceof Error &&
+      error.message.includes('Password is not being changed from existing value');
+    if (!isHeld) throw error;
+    await otherwise();
+  }
 }
 
 function passwordChange(secret: Secret): LdapChange {

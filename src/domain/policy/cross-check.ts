@@ -121,11 +121,17 @@ function unknownApplication(
 
 const SECRET_KEY = /(secret|password|passwd|passphrase|token|api_?key|private_?key|credentials?)$/i;
 /** Settings that say how a secret is carried, not what it is. */
-const SETTINGS: ReadonlySet<unknown> = new Set(['none', 'auto', 'attribute']);
+const SETTINGS: ReadonlySet<unknown> = new Set(['none', 'auto', 'attribute', 'modify', 'exop']);
+/** Where texts are names of commands or CEL over what a request is handed (`password: secret`): a secret can stand there as a quoted literal only. */
+const EXPRESSIONS: Readonly<Record<string, ReadonlySet<unknown>>> = {
+  rest: new Set(['accounts', 'attributes', 'operations', 'groups', 'sessions', 'credentials', 'owned', 'signIn']),
+  powershell: new Set(['operations']),
+};
+const LITERAL = /^\s*(["']).*\1\s*$/s;
 const URL_WITH_PASSWORD = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i;
 
 /** Finds values that look like secrets and are not references. The value itself never gets into the message. */
-function secretProblems(file: SourcedFile<unknown>, path: YamlPath, value: unknown): PolicyProblem[] {
+function secretProblems(file: SourcedFile<ApplicationFile>, path: YamlPath, value: unknown): PolicyProblem[] {
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value).flatMap(([key, member]) =>
       secretProblems(file, [...path, Array.isArray(value) ? Number(key) : key], member),
@@ -135,7 +141,8 @@ function secretProblems(file: SourcedFile<unknown>, path: YamlPath, value: unkno
   const misspelt = vaultReferenceProblem(value);
   if (misspelt !== undefined) return [problemAt(file, path, misspelt, 'vault:MOUNT/PATH#FIELD')];
   const key = path.findLast((part) => typeof part === 'string') ?? '';
-  const isSecret = SECRET_KEY.test(String(key)) && !isSecretReference(value) && !SETTINGS.has(value);
+  const isValue = EXPRESSIONS[file.value.connector]?.has(path[1]) === true ? LITERAL.test(value) : !SETTINGS.has(value);
+  const isSecret = SECRET_KEY.test(String(key)) && !isSecretReference(value) && isValue;
   return isSecret || URL_WITH_PASSWORD.test(value)
     ? [problemAt(file, path, 'a secret stands here in clear text', `a reference: ${REFERENCE_FORMS}`)]
     : [];

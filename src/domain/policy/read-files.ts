@@ -88,7 +88,8 @@ function issueProblems(file: PolicyFile, source: YamlSource, issue: z.core.$ZodI
     }));
   }
   const problem = { file: file.path, line: source.lineOf(path), path: path.join('.') };
-  return [{ ...problem, message: issue.message, expected: expectedOf(issue) }];
+  const isMissing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
+  return [{ ...problem, message: isMissing ? 'is missing' : issue.message, expected: expectedOf(issue) }];
 }
 
 function expectedOf(issue: z.core.$ZodIssue): string {

@@ -1,7 +1,7 @@
 import { CsvFileError, decodeText } from './decode.js';
 import type { Encoding } from './decode.js';
 import { foldWord } from './mapping.js';
-import type { Cells, ColumnRule, Mapping } from './mapping.js';
+import type { CellExpression, Cells, ColumnRule, Mapping } from './mapping.js';
 import { DEFAULT_LIMITS, parseCsv } from './parse.js';
 import type { CsvLimits, CsvRow, CsvTable } from './parse.js';
 import { mapRow } from './row.js';
@@ -43,11 +43,13 @@ export function readHrFile(bytes: Uint8Array, mapping: Mapping, limits: CsvLimit
   const table = parseCsv(text, mapping.delimiter, limits);
   const columns = locateColumns(table, mapping.columns);
   const headerOf = (alias: string): string => table.header[columns.get(alias) ?? -1] ?? alias;
+  const stating = withoutAbsent(mapping, columns);
   const rejected: RejectedRow[] = [];
   const stated: StatedRow[] = [];
   const ignored: number[] = [];
   for (const row of table.rows) {
-    const mapped = widthProblem(table, row) ?? mapRow(mapping, row.row, cellsByAlias(row, columns), headerOf);
+    const mapped =
+      widthProblem(table, row) ?? mapRow(stating, row.row, cellsByAlias(row, mapping.columns, columns), headerOf);
     if (mapped.kind === 'stated') stated.push(mapped.stated);
     else if (mapped.kind === 'ignored') ignored.push(row.row);
     else rejected.push({ row: row.row, cells: row.cells, problems: mapped.problems });
@@ -95,8 +97,28 @@ function locateColumns(table: CsvTable, rules: readonly ColumnRule[]): ReadonlyM
   return found;
 }
 
-function cellsByAlias(row: CsvRow, columns: ReadonlyMap<string, number>): Cells {
-  return Object.fromEntries([...columns].map(([alias, index]) => [alias, clean(row.cells[index] ?? '')]));
+/**
+ * The mapping as far as this file states something. What reads nothing but optional columns that the file does not have is left out: a shorter export clears no
+ * attribute, no manager and no date.
+ */
+function withoutAbsent(mapping: Mapping, columns: ReadonlyMap<string, number>): Mapping {
+  const isStated = ({ reads }: CellExpression): boolean =>
+    reads.length === 0 || reads.some((alias) => columns.has(alias));
+  const stated = <T extends Readonly<Record<string, CellExpression>>>(expressions: T): Partial<T> =>
+    Object.fromEntries(Object.entries(expressions).filter(([, expression]) => isStated(expression))) as Partial<T>;
+  const { manager, manner, ...rest } = mapping;
+  return {
+    ...rest,
+    ...(manager !== undefined && isStated(manager) ? { manager } : {}),
+    ...(manner !== undefined && isStated(manner) ? { manner } : {}),
+    dates: { ...stated(mapping.dates), startOn: mapping.dates.startOn },
+    attributes: stated(mapping.attributes) as Mapping['attributes'],
+  };
+}
+
+/** Every column of the mapping has a cell: expressions may read an optional one that this file does not have. */
+function cellsByAlias(row: CsvRow, rules: readonly ColumnRule[], columns: ReadonlyMap<string, number>): Cells {
+  return Object.fromEntries(rules.map(({ alias }) => [alias, clean(row.cells[columns.get(alias) ?? -1] ?? '')]));
 }
 
 /** Blanks of every kind around a cell mean nothing; non-breaking ones come from spreadsheets. */
