@@ -90,7 +90,10 @@ export async function openTask(deps: ActivityDeps, input: TaskRequest): Promise<
   if (open !== undefined) return { taskId: open };
   const visit = input.visitId === undefined ? undefined : await contextOf(deps, input.visitId, input.now);
   const account = visit === undefined ? undefined : await loadAccount(visit);
-  const text = taskInstructions(input.kind, visit, account) + (await whatCameBack(deps, input));
+  const text =
+    taskInstructions(input.kind, visit, account) +
+    (await whatCameBack(deps, input)) +
+    (await whatIsAdministered(deps, input));
   const instructions = await deps.keys.encryptFor(deps.db, input.identityId, 'task', text);
   const taskId = randomUUID();
   await deps.db.transaction().execute(async (trx) => {
@@ -130,6 +133,21 @@ async function whatCameBack(deps: ActivityDeps, input: TaskRequest): Promise<str
   if (input.kind !== 'came-back' || input.application === undefined) return '';
   const { lastProvenAt, seenAliveAt } = await lastProof(deps, input.processId, input.application);
   return `\n\n- application: ${input.application}\n- last proven closed: ${lastProvenAt ?? 'never'}\n- seen alive: ${seenAliveAt ?? 'unknown'}`;
+}
+
+/** Where nobody is left, and by which entitlements somebody would be. */
+async function whatIsAdministered(deps: ActivityDeps, input: TaskRequest): Promise<string> {
+  if (input.kind !== 'last-administrator') return '';
+  if (input.application === undefined)
+    return '\n\n- application: Tenure itself\n- administrative: a token of the role admin';
+  const { policy_version: version } = await deps.db
+    .selectFrom('process')
+    .select('policy_version')
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const policy = await deps.policies.get(deps.db, version);
+  const names = policy.applications.find((one) => one.slug === input.application)?.administrators ?? [];
+  return `\n\n- application: ${input.application}\n- administrative: ${names.join(', ')}`;
 }
 
 /** Withdraws the open task about a visit that its target has settled by itself meanwhile. Safe to repeat; a visit without a task is left alone. */

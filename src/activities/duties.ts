@@ -1,6 +1,7 @@
 import { appendAudit } from '../db/audit.js';
-import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import { approverOf, worksHere } from '../planning/approver.js';
+import { isLastAdminOfTenure } from '../planning/own-access.js';
 import { loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 
@@ -10,22 +11,52 @@ interface Ref {
   readonly now: Instant;
 }
 
-/** What a leaver has to do in Tenure, or alone can do somewhere: ids and codes. */
+/** What a leaver has to do in Tenure, or alone can do somewhere: counts and slugs. */
 export interface Duties {
-  /** Decisions that wait for them. */
+  /** Decisions that wait for somebody who is gone. */
   readonly approvals: number;
+  /** Applications whose policy names administrative entitlements, where the leaver has an account. */
+  readonly administered: readonly ApplicationSlug[];
+  readonly isLastAdminOfTenure: boolean;
 }
 
-/** Looks what depends on a leaver; nothing of somebody who works on in another employment. Reads only. */
+/** Looks what depends on a leaver, before or with the end of access; nothing of somebody who works on in another employment. Reads only. */
 export async function dutiesOf(deps: ActivityDeps, input: Ref): Promise<Duties> {
-  if (await worksHere(deps.db, deps.keys, input.identityId, input.now)) return { approvals: 0 };
-  const { approvals } = await deps.db
+  const { db, keys } = deps;
+  const { identityId, now } = input;
+  const process = await db
+    .selectFrom('process')
+    .select(['policy_version', 'effective_at'])
+    .where('process_id', '=', input.processId)
+    .executeTakeFirstOrThrow();
+  const endsAt = process.effective_at > now ? process.effective_at : now;
+  if (await worksHere(db, keys, identityId, endsAt))
+    return { approvals: 0, administered: [], isLastAdminOfTenure: false };
+  const isGone = endsAt === now;
+  const { approvals } = await db
     .selectFrom('approval')
     .select((eb) => eb.fn.countAll<string>().as('approvals'))
-    .where('approver_identity_id', '=', input.identityId)
+    .where('approver_identity_id', '=', identityId)
     .where('status', '=', 'pending')
     .executeTakeFirstOrThrow();
-  return { approvals: Number(approvals) };
+  const policy = await deps.policies.get(db, process.policy_version);
+  const guarded = policy.applications.filter((one) => one.administrators.length > 0).map((one) => one.slug);
+  const accounts =
+    guarded.length === 0
+      ? []
+      : await db
+          .selectFrom('account')
+          .select('application')
+          .distinct()
+          .where('identity_id', '=', identityId)
+          .where('application', 'in', guarded)
+          .where('unlinked_at', 'is', null)
+          .execute();
+  return {
+    approvals: isGone ? Number(approvals) : 0,
+    administered: accounts.map((row) => row.application),
+    isLastAdminOfTenure: await isLastAdminOfTenure(db, identityId, now),
+  };
 }
 
 /**

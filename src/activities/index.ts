@@ -1,4 +1,6 @@
 import { Context, getClient } from '@temporalio/activity';
+import { lookForSuccessors } from './administrators.js';
+import type { AdministratorsInput } from './administrators.js';
 import { recordApproval, recordResolution, openTask, withdrawTask } from './decisions.js';
 import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
 import type { ActivityDeps } from './deps.js';
@@ -79,6 +81,9 @@ export function createActivities(deps: ActivityDeps) {
     ),
     lookAtCut: bind((input: LookInput) => beating((beat) => lookAtCut(deps, input, beat.signal))),
     dutiesOf: bind((input: Ref) => dutiesOf(deps, input)),
+    lookForSuccessors: bind((input: AdministratorsInput) =>
+      beating((beat) => lookForSuccessors(deps, input, beat.signal)),
+    ),
     handOnApprovals: bind((input: Ref) => handOnApprovals(deps, input)),
     recordReport: bind((input: ReportInput) => recordReport(deps, input)),
     listDue: bind((input: DueQuery) => listDue(deps, input)),

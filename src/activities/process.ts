@@ -7,6 +7,7 @@ import { REOPEN } from '../domain/lifecycle/next-step.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessState } from '../domain/process/kinds.js';
+import { revokeOwnTokens } from '../planning/own-access.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
@@ -149,6 +150,7 @@ export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promis
 export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly cancel: readonly string[] }> {
   return deps.db.transaction().execute(async (trx) => {
     const generation = await raiseGeneration(trx, input.identityId);
+    await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
     await trx
       .updateTable('process')
       .set({ generation, phase: 'cut' })

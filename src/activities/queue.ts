@@ -11,6 +11,7 @@ import type { LifecyclePolicy } from '../domain/policy/types.js';
 import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
 import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
+import { revokeOwnTokens } from '../planning/own-access.js';
 import type { ProcessInput } from '../workflows/messages.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
@@ -91,7 +92,10 @@ export async function advanceQueue(
     if (decision.steps.length > 0 && found.some(isAlive)) await lockProcesses(trx, input.identityId);
     let generation = identity.generation;
     for (const step of decision.steps) {
-      if (step.do === 'open' && step.cut) generation = await raiseGeneration(trx, input.identityId);
+      if (step.do === 'open' && step.cut) {
+        generation = await raiseGeneration(trx, input.identityId);
+        await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
+      }
       await take(trx, deps, { step, generation, policyVersion: policy.version, ...input });
     }
     const isOlder = (row: Row): boolean => row.state === 'running' && row.generation < generation;

@@ -237,7 +237,7 @@ export interface OperatorTaskTable {
   process_id: ProcessId;
   visit_id: VisitId | null;
   application: ApplicationSlug | null;
-  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process' | 'came-back';
+  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process' | 'came-back' | 'last-administrator';
   code: string;
   attribute: string | null;
   instructions: Buffer | null;

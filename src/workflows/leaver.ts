@@ -3,6 +3,7 @@ import type { ProcessSchedule } from '../activities/process.js';
 import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
 import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
+import { handOnDuties } from './lib/duties.js';
 import { executePhase, phaseBeside } from './lib/execute-plan.js';
 import type { PhaseBeside } from './lib/execute-plan.js';
 import { LeaverReports } from './lib/leaver-reports.js';
@@ -47,6 +48,8 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
  * for nobody: whatever notice still has in trouble then (a target that is down, a person who was asked) is left to the cut.
  */
 async function serveNotice(run: ProcessRun): Promise<boolean> {
+  // Weeks before the cut there is still time to find somebody. Beside notice; a cut looks again.
+  if (patched('duties-at-notice')) void handOnDuties(run).catch(() => undefined);
   const notice = await phaseBeside(run, 'notice');
   const effectiveAt = (): Instant => run.schedule.effectiveAt;
   await waitUntil(effectiveAt, () => notice.isDone() || run.isAmended(), 'notice is carried out');

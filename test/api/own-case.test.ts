@@ -207,3 +207,56 @@ describe('nobody acts in their own case', () => {
     expect((await standing()).unlinked_at).not.toBeNull();
   });
 });
+
+describe('a leaver’s own token', () => {
+  const me = (token: string) => api.call('GET', '/v1/tasks', { as: { token } }).then((answer) => answer.status);
+
+  it('is revoked by the transaction of the cut, for good, and says so in the audit without the token', async () => {
+    const { id, token } = await official('operator');
+    expect(await me(token)).toBe(200);
+    expect((await api.call('POST', `/v1/identities/${id}/cut`, { body: {} })).status).toBe(202);
+    expect(await me(token)).toBe(401);
+    await ensureToken(api.db, { name: `own-${id}`, role: 'operator', identityId: id, token });
+    expect(await me(token)).toBe(401);
+    const { items } = (await api.call('GET', `/v1/audit?identity=${id}`)).body;
+    expect(items.find((one: Loose) => one.action === 'tokens.revoked').body).toEqual({
+      tokens: [{ tokenId: expect.any(String), role: 'operator' }],
+    });
+  });
+
+  it('ends at the very instant of a dated end, though nothing that would carry it out is running', async () => {
+    const { record, token } = await official('operator');
+    const { person, employment } = record as Loose;
+    const end = {
+      source: 'hr-test',
+      person,
+      employment,
+      kind: 'end',
+      lastWorkingDay: '2026-12-01',
+      manner: 'voluntary',
+    };
+    await api.hr({ ...end, eventId: `end-${person}` });
+    const before = api.clock;
+    api.clock = brand('2026-12-01T22:59:59.000Z');
+    expect(await me(token)).toBe(200);
+    api.clock = brand('2026-12-01T23:00:00.000Z');
+    expect(await me(token)).toBe(401);
+    api.clock = before;
+  });
+
+  it('of somebody with a second employment lives on', async () => {
+    const { record, token } = await official('operator');
+    const { person, employment } = record as Loose;
+    await api.hr({ ...hire({ person }), employment: `${employment}-b` });
+    const end = {
+      source: 'hr-test',
+      person,
+      employment,
+      kind: 'end',
+      lastWorkingDay: '2026-11-23',
+      manner: 'immediate',
+    };
+    expect((await api.hr({ ...end, eventId: `end-${person}` })).body.results[0].status).toBe('accepted');
+    expect(await me(token)).toBe(200);
+  });
+});

@@ -12,6 +12,7 @@ import type { Json } from '../../domain/process/json.js';
 import type { Problem } from '../../hr/problems.js';
 import { parseRecord } from '../../hr/record.js';
 import type { HrRecord } from '../../hr/record.js';
+import { revokeOwnTokens } from '../../planning/own-access.js';
 import { loadFacts, personOf } from '../../planning/person.js';
 import type { Notice } from '../dispatch/dispatcher.js';
 import type { IndexedRecord, IntakeDeps, RecordResult, Sender } from './intake.js';
@@ -293,6 +294,7 @@ class Ledger {
     const news = { identityId, ledgerVersion: this.#version, urgent: this.#isUrgent };
     const notice = await putIntoInbox(trx, news, this.now);
     await updateProfile(trx, deps.keys, person, this.now);
+    if (this.#raisesGeneration) await revokeOwnTokens(trx, deps.keys, { identityId, at: this.now });
     for (const record of this.#records) await appendAudit(trx, deps.keys, record);
     return { notice };
   }

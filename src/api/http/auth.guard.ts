@@ -17,14 +17,14 @@ export function callerIn(request: FastifyRequest): Caller {
 
 /** Looks every request up in the route table: what is not in it is refused, whoever asks. */
 export class AuthGuard implements CanActivate {
-  constructor(private readonly deps: Pick<ApiDeps, 'db' | 'now'>) {}
+  constructor(private readonly deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const route = routeFor(request.method, request.routeOptions.url);
     if (route === undefined) throw new ApiProblem(403, 'forbidden', 'This token may not do that.');
     if (route === 'docs' || route.access === 'public') return true;
-    const caller = await callerOf(this.deps.db, request.headers.authorization, this.deps.now());
+    const caller = await callerOf(this.deps, request.headers.authorization, this.deps.now());
     if (caller === undefined) throw new ApiProblem(401, 'unauthorized', 'A valid bearer token is needed.');
     if (!route.access.includes(caller.role))
       throw new ApiProblem(403, 'forbidden', 'This token may not do that.', {

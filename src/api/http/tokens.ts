@@ -1,7 +1,10 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { sql } from 'kysely';
 import type { Queryable } from '../../db/database.js';
+import type { KeyRing } from '../../db/keys.js';
 import type { ApiRole } from '../../db/schema.js';
 import type { IdentityId, Instant } from '../../domain/process/ids.js';
+import { worksHere } from '../../planning/approver.js';
 
 /** Who calls: a token's name, role and, for people, their identity. The token itself is not kept. */
 export interface Caller {
@@ -16,7 +19,7 @@ const MIN_LENGTH = 20;
 
 /**
  * Makes a token known under a name, or changes the token of that name. At rest there is only its SHA-256; the token must be random, of at least 20
- * characters. Safe to repeat. Other tokens of the same name are revoked.
+ * characters. Safe to repeat. Other tokens of the same name are revoked; a person's token that was revoked (they left) stays so.
  */
 export async function ensureToken(
   db: Queryable,
@@ -28,7 +31,12 @@ export async function ensureToken(
   await db
     .insertInto('api_token')
     .values({ token_id: randomUUID(), token_hash: hash, expires_at: null, ...row })
-    .onConflict((conflict) => conflict.column('token_hash').doUpdateSet(row))
+    .onConflict((conflict) =>
+      conflict.column('token_hash').doUpdateSet({
+        ...row,
+        revoked_at: sql<Instant | null>`case when api_token.identity_id is null then null else api_token.revoked_at end`,
+      }),
+    )
     .execute();
   await db
     .updateTable('api_token')
@@ -39,9 +47,12 @@ export async function ensureToken(
     .execute();
 }
 
-/** The caller behind an Authorization header; undefined when there is none, or it is unknown, expired or revoked. */
+/**
+ * The caller behind an Authorization header; undefined when there is none, or it is unknown, expired or revoked, or belongs to somebody who does not work here at this
+ * instant: a leaver's token ends with the employment, whatever became of the cut.
+ */
 export async function callerOf(
-  db: Queryable,
+  { db, keys }: { readonly db: Queryable; readonly keys: KeyRing },
   authorization: string | undefined,
   now: Instant,
 ): Promise<Caller | undefined> {
@@ -55,6 +66,7 @@ export async function callerOf(
     .executeTakeFirst();
   if (row === undefined || !timingSafeEqual(row.token_hash, hash)) return undefined;
   if (row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now)) return undefined;
+  if (row.identity_id !== null && !(await worksHere(db, keys, row.identity_id, now))) return undefined;
   return {
     tokenId: row.token_id,
     name: row.name,

@@ -68,6 +68,13 @@ export const applicationSchema = z
       .describe('Mapped attributes (or login) that recognise an existing account: strong adopts, weak asks a person.'),
     archive: z.enum(['none', 'archive', 'disable-only']).default('none'),
     delete: z.enum(['none', 'delete', 'anonymise']).default('none'),
+    administrators: z
+      .array(z.string().min(1).max(400))
+      .max(50)
+      .default([])
+      .describe(
+        'Entitlements here that administer the application itself: whoever leaves as the last of one is told of.',
+      ),
     handover: handover.optional(),
     preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
     canaryLogin: z

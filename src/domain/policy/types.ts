@@ -56,6 +56,8 @@ export interface ApplicationPolicy {
   readonly correlation: { readonly strong: readonly string[]; readonly weak: readonly string[] };
   readonly archive: ArchiveAction;
   readonly delete: DeleteAction;
+  /** Entitlements that administer the application itself: somebody must be left who has one. */
+  readonly administrators: readonly string[];
   readonly handover?: HandoverPolicy;
   /** May pre-hires be provisioned here before they start (disabled), or would they be visible (edge case 19)? */
   readonly preStart: boolean;

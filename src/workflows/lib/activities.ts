@@ -12,6 +12,7 @@ type Bookkeeping = Omit<
   | 'wakeIdentities'
   | 'recordReport'
   | 'handOnApprovals'
+  | 'lookForSuccessors'
   | 'runApplicationTest'
   | 'stageAccounts'
   | 'correlateImport'
@@ -151,6 +152,18 @@ export const duties = proxyActivities<Pick<Activities, 'handOnApprovals'>>({
   priority: { priorityKey: 2 },
   summary: 'hand on what a leaver had to decide',
 });
+
+/** A look who is left to administer an application, where its target is reachable; given up after the process' patience. */
+export function successors(application: string, patienceMs: number): Pick<Activities, 'lookForSuccessors'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: applicationQueue(application),
+    startToCloseTimeout: '1m',
+    scheduleToCloseTimeout: patienceMs,
+    priority: { priorityKey: 2 },
+    summary: `who else administers ${application}`,
+  });
+}
 
 /** Tells identity workflows to look at their ledger. */
 export const wakers = proxyActivities<Pick<Activities, 'wakeIdentities'>>({

@@ -298,8 +298,9 @@ export class ProcessRun {
   }
 
   /** Opens a task that nothing waits for: somebody has to find out what happened. */
-  async raiseIncident(kind: 'came-back', application: string): Promise<void> {
-    const { taskId } = await bookkeeping.openTask({ ...this.ref, kind, code: kind, application });
+  async raiseIncident(kind: 'came-back' | 'last-administrator', code: string, application?: string): Promise<void> {
+    const where = application === undefined ? {} : { application };
+    const { taskId } = await bookkeeping.openTask({ ...this.ref, kind, code, ...where });
     if (!this.#tasks.some((one) => one.taskId === taskId))
       this.#tasks.push({ taskId, resolution: undefined, isTaken: false, isIncident: true });
   }

@@ -47,7 +47,7 @@ export class Looks {
       const pauseMs = Math.min(again === undefined ? ASK_AGAIN_MS : 2 * again.pauseMs, ASK_AGAIN_AT_MOST_MS);
       this.#again = { at: Date.now() + pauseMs, pauseMs, only: seen.unknown };
     }
-    for (const application of seen.cameBack) await this.run.raiseIncident('came-back', application);
+    for (const application of seen.cameBack) await this.run.raiseIncident('came-back', 'came-back', application);
     return { isAlive: seen.cameBack.length > 0 };
   }
 }
