@@ -22,6 +22,7 @@ interface KeptReports {
   }[];
 }
 interface ListedNotice {
+  readonly noticeId: string;
   readonly identity: { readonly displayName: string };
   readonly recipient: { readonly displayName: string } | null;
   readonly kind: string;
@@ -64,7 +65,7 @@ export function addReportCommands(program: Command, context: CliContext): void {
         ),
       );
     });
-  program
+  const notices = program
     .command('notices')
     .description('notices to managers: sent, on their way, or why not')
     .option('--state <state>', 'pending, sent, failed, not-configured, no-recipient or all')
@@ -73,7 +74,7 @@ export function addReportCommands(program: Command, context: CliContext): void {
       const items = await context.api.list<ListedNotice>(`/v1/notices${query}`, 1_000);
       context.show(items, () =>
         table(
-          ['About', 'To', 'Kind', 'State', 'Tries', 'Code', 'Made', 'Sent'],
+          ['About', 'To', 'Kind', 'State', 'Tries', 'Code', 'Made', 'Sent', 'Id'],
           items.map((one) => [
             one.identity.displayName,
             one.recipient?.displayName ?? 'nobody',
@@ -83,9 +84,18 @@ export function addReportCommands(program: Command, context: CliContext): void {
             one.code,
             instant(one.createdAt),
             instant(one.sentAt),
+            one.noticeId,
           ]),
         ),
       );
+    });
+  notices
+    .command('send <id>')
+    .description('sends a notice once more, to the manager of now')
+    .action(async (id: string) => {
+      const path = `/v1/notices/${encodeURIComponent(id)}/sending`;
+      const result = await context.api.post<{ state: string }>(path, {});
+      context.show(result, () => fields([['Notice', result.state]]));
     });
   report
     .command('keys')

@@ -266,6 +266,7 @@ export interface EvidenceTable {
     | 'forwarding'
     | 'delivery'
     | 'anonymity'
+    | 'archive'
     | 'absence'
     | 'attested';
   road: string;

@@ -81,17 +81,17 @@ async function retain(run: ProcessRun, lost: readonly VisitId[], handover: Phase
   }
   const early = await keepDead(run, looks, (schedule) => schedule.archiveAt);
   if (early !== 'due') return early;
-  const archive = await untilMayDestroy(run, (schedule) => schedule.archiveAt);
+  const archive = await untilMayDestroy(run, looks, (schedule) => schedule.archiveAt);
   if (archive !== 'due') return archive;
   const archived = await putAway(run, 'archive');
   if (archived !== 'done') return archived;
   const late = await keepDead(run, looks, (schedule) => schedule.deleteAt);
   if (late !== 'due') return late;
-  const removal = await untilMayDestroy(run, (schedule) => schedule.deleteAt);
+  const removal = await untilMayDestroy(run, looks, (schedule) => schedule.deleteAt);
   if (removal !== 'due') return removal;
   const handedOver = await endOf(run, handover);
   if (handedOver !== 'done') return handedOver;
-  const free = await whileHeld(run);
+  const free = await whileHeld(run, looks);
   if (free !== 'free') return free;
   const deleted = await putAway(run, 'delete');
   if (deleted !== 'done') return deleted;
@@ -114,12 +114,19 @@ async function keepDead(
     if (looks === undefined || at === undefined || Date.parse(at) > Date.parse(end) + NEAR_MS) return 'due';
     const waited = await untilRetained(run, () => (at < end ? at : end));
     if (waited !== 'due') return waited;
-    if (!(await looks.look()).isAlive) continue;
-    for (const phase of ['cut', 'deprovision'] as const) {
-      const ended = await putAway(run, phase);
-      if (ended !== 'done') return ended;
-    }
+    const looked = await lookAgain(run, looks);
+    if (looked !== 'done') return looked;
   }
+}
+
+/** One look; what lives again is cut again. */
+async function lookAgain(run: ProcessRun, looks: Looks): Promise<'done' | 'rehired' | 'reopened'> {
+  if (!(await looks.look()).isAlive) return 'done';
+  for (const phase of ['cut', 'deprovision'] as const) {
+    const ended = await putAway(run, phase);
+    if (ended !== 'done') return ended;
+  }
+  return 'done';
 }
 
 /** Archives or deletes, or cuts what came back. Ended by a rehire or a withdrawal before it is through: nobody who comes back waits for a target in trouble. */
@@ -162,22 +169,31 @@ async function untilRetained(
 /** As `untilRetained`, and for as long as a legal hold is on the person: only the later of the two lets what destroys begin. */
 async function untilMayDestroy(
   run: ProcessRun,
+  looks: Looks | undefined,
   instantOf: (schedule: ProcessSchedule) => Instant,
 ): Promise<'due' | 'rehired' | 'reopened'> {
   for (;;) {
     const due = await untilRetained(run, instantOf);
     if (due !== 'due' || run.schedule.isHeld !== true) return due;
-    const free = await whileHeld(run);
+    const free = await whileHeld(run, looks);
     if (free !== 'free') return free;
     // The date may have moved meanwhile.
     if (instantOf(run.schedule) <= now()) return 'due';
   }
 }
 
-async function whileHeld(run: ProcessRun): Promise<'free' | 'rehired' | 'reopened'> {
-  await run.whileHeld('tail');
-  if (run.schedule.isHeld !== true) return 'free';
-  return run.isTailStopped() ? 'rehired' : 'reopened';
+/** For as long as a hold is on the person. The looks go on: a hold forbids to destroy, and an account that comes back is no less open for it. */
+async function whileHeld(run: ProcessRun, looks?: Looks): Promise<'free' | 'rehired' | 'reopened'> {
+  for (;;) {
+    const due =
+      looks !== undefined && run.schedule.isHeld === true && patched('held-looks') ? looks.nextAt() : undefined;
+    await run.whileHeld('tail', due);
+    if (run.schedule.isHeld !== true) return 'free';
+    if (run.isTailStopped()) return 'rehired';
+    if (run.isCancelled || looks === undefined) return 'reopened';
+    const looked = await lookAgain(run, looks);
+    if (looked !== 'done') return looked;
+  }
 }
 
 /** The exact undo of a joiner whose hire was rescinded: what it made is gone, what was there before is closed, the name stays blocked (edge case 9). */

@@ -243,6 +243,30 @@ describe('commands', () => {
     expect((await tenure('cuts', 'watch', never)).code).toBe(3);
   });
 
+  it('sets, lists and lifts a legal hold, with a reason only, and says who is unknown or not held', async () => {
+    const { identityId } = (await api.hr(hire())).body.results[0];
+    expect((await tenure('hold', 'set', identityId)).code).toBe(2);
+    expect((await tenure('hold', 'lift', identityId, '--reason', 'nothing stands')).code).toBe(3);
+    expect((await tenure('hold', 'set', 'nobody-of-this-name', '--reason', 'x')).code).toBe(3);
+    const asOperator = ['--url', api.url, '--token', api.tokens.operator];
+    expect((await tenure('hold', 'set', identityId, '--reason', 'x', ...asOperator)).code).toBe(4);
+    const done = await tenure('hold', 'set', identityId, '--reason', 'a claim', '--reference', 'case 7');
+    expect([done.code, done.out]).toEqual([
+      0,
+      expect.stringMatching(/Held since .*\nReason +a claim\nReference +case 7/),
+    ]);
+    const listed = await json('hold', 'list');
+    expect(listed.find((one: Loose) => one.identityId === identityId)).toMatchObject({
+      reason: 'a claim',
+      liftedAt: null,
+    });
+    expect((await tenure('hold', 'list')).out).toMatch(new RegExp(`${identityId} .*a claim +case 7`));
+    expect((await json('hold', 'lift', identityId, '--reason', 'settled')).liftReason).toBe('settled');
+    expect((await json('hold', 'list')).some((one: Loose) => one.identityId === identityId)).toBe(false);
+    expect((await json('hold', 'list', '--all')).some((one: Loose) => one.identityId === identityId)).toBe(true);
+    expect((await tenure('hold', '--help')).out).toContain('lift');
+  });
+
   it('cuts a file: says whom, proposes above the threshold, and a second principal confirms', async () => {
     const people = Array.from({ length: 6 }, () => hire());
     const ids = (await api.hr(...people)).body.results.map((one: Loose) => one.identityId);
@@ -310,6 +334,7 @@ describe('commands', () => {
       [2, /--limit/, ['people', '--limit', 'many']],
       [4, /bearer token/, ['people', '--token', 'x'.repeat(30), '--url', api.url]],
       [4, /may not do that/, ['audit', 'verify', '--token', api.tokens.hr, '--url', api.url]],
+      [3, /./, ['notices', 'send', '5f0c3f0e-0000-4000-8000-000000000000']],
       [5, /cannot be reached/, ['people', '--url', `http://127.0.0.1:${await deadPort()}`, '--token', 'x'.repeat(30)]],
       [2, /token of its own/, ['people', '--url', 'http://127.0.0.1:1']],
     ];

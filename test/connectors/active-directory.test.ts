@@ -73,6 +73,17 @@ describeSamba(`active-directory on Samba${reason === undefined ? '' : ` (skipped
     expect(await answer(login, Secret.random())).toMatchObject({ answer: 'wrong-secret' });
   });
 
+  it('a cut replaces the password: the old one is refused even after somebody enabled the account again', async () => {
+    const { ref, login, secret } = await make();
+    expect(await answer(login, secret)).toMatchObject({ answer: 'accepted' });
+    const sealed = Secret.random();
+    await connector.seal!(ref, sealed, newContext());
+    expect(await answer(login, sealed)).toMatchObject({ answer: 'disabled', code: '49:533' });
+    await connector.enable!(ref, newContext());
+    expect(await answer(login, secret)).toMatchObject({ answer: 'wrong-secret', code: '49:52e' });
+    expect(await answer(login, sealed)).toMatchObject({ answer: 'accepted' });
+  });
+
   it('tells a lockout after wrong passwords from a cut, and ends it when the account is enabled', async () => {
     const { ref, login, secret } = await make();
     await plant(server.suffix, 'lockoutThreshold', '3');

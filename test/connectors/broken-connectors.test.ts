@@ -285,6 +285,33 @@ const breakages: readonly Breakage[] = [
     finds: /the proof of a forwarding that is not there/,
   },
   {
+    group: 'archive',
+    how: 'archives before it asks whether it may',
+    breakIt: (honest) => ({
+      ...honest,
+      archive: async (ref, ctx) => {
+        const { sentMarker: _sentMarker, ...unasked } = ctx;
+        const result = await honest.archive!(ref, unasked);
+        await ctx.sentMarker?.();
+        return result;
+      },
+    }),
+    finds: /an archive after the marker refused one: "already-in-state"/,
+  },
+  {
+    group: 'archive',
+    how: 'archives again what is archived',
+    breakIt: (honest) => ({
+      ...honest,
+      archive: async (ref, ctx) => {
+        const result = await honest.archive!(ref, ctx);
+        if (result.outcome === 'already-in-state') await ctx.sentMarker?.();
+        return { ...result, outcome: 'applied' };
+      },
+    }),
+    finds: /an archive of an archived account/,
+  },
+  {
     group: 'anonymise',
     how: 'renames and leaves the name',
     breakIt: (honest, target) => ({

@@ -9,6 +9,7 @@ import {
 import { cancelGroup, concurrencyGroup, errorsGroup, secrecyGroup } from './kit/groups-faults.js';
 import { descriptorGroup, getFindGroup, healthGroup, listGroup, verifyGroup } from './kit/groups-read.js';
 import {
+  archiveGroup,
   createGroup,
   credentialsGroup,
   deleteGroup,
@@ -29,6 +30,7 @@ export const conformanceGroups = {
   update: updateGroup,
   'disable and enable': disableGroup,
   seal: sealGroup,
+  archive: archiveGroup,
   delete: deleteGroup,
   membership: membershipGroup,
   'sessions and credentials': credentialsGroup,

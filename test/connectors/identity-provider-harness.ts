@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { AccountRef, AttributeValue, Connector } from '../../src/connectors/connector.js';
 import { identityProviderFactory } from '../../src/connectors/identity-provider/index.js';
 import { Secret } from '../../src/connectors/secret.js';
@@ -43,6 +43,33 @@ export const otp = {
   secretData: '{"value":"SECRETSECRETSECRET12"}',
   credentialData: '{"subType":"totp","period":30,"digits":6,"algorithm":"HmacSHA1","counter":0}',
 };
+
+/**
+ * What the realm's own sign-in page does with this password, as a browser sees it: it lets in (`in`), asks for a one-time password (`otp`), or shows the form again
+ * (`refused`).
+ */
+export async function signInPage(realm: Realm, login: string, password: string): Promise<'in' | 'otp' | 'refused'> {
+  const challenge = createHash('sha256').update('v'.repeat(43)).digest('base64url');
+  const query = new URLSearchParams({
+    client_id: 'account-console',
+    redirect_uri: `${realm.url}/account/`,
+    response_type: 'code',
+    scope: 'openid',
+    code_challenge: challenge,
+    code_challenge_method: 'S256',
+  });
+  const form = await fetch(`${realm.url}/protocol/openid-connect/auth?${query.toString()}`, { redirect: 'manual' });
+  const cookie = form.headers
+    .getSetCookie()
+    .map((one) => one.split(';')[0] ?? '')
+    .join('; ');
+  const action = /action="([^"]+)"/.exec(await form.text())?.[1]?.replaceAll('&amp;', '&');
+  if (action === undefined) throw new Error(`no sign-in form: ${form.status}`);
+  const body = new URLSearchParams({ username: login, password, credentialId: '' });
+  const answer = await fetch(action, { method: 'POST', body, headers: { cookie }, redirect: 'manual' });
+  if (answer.headers.get('location')?.includes('code=') === true) return 'in';
+  return /name="otp"/.test(await answer.text()) ? 'otp' : 'refused';
+}
 
 /** The ids that the oracle needs of a realm's group, made if it is not there. */
 export async function groupIn(realm: Realm, name: string): Promise<string> {

@@ -5,7 +5,7 @@ import type { AccountRef, Connector } from '../../src/connectors/connector.js';
 import { Secret } from '../../src/connectors/secret.js';
 import type { Json, Realm } from '../systems/keycloak.js';
 import { reasonToSkipKeycloak, startKeycloak } from '../systems/keycloak.js';
-import { connectorTo, groupIn, otp, sampleAccount, userInfo } from './identity-provider-harness.js';
+import { connectorTo, groupIn, otp, sampleAccount, signInPage, userInfo } from './identity-provider-harness.js';
 import { newContext } from './kit/checks.js';
 import { committedCapabilities } from './kit/committed.js';
 
@@ -145,6 +145,15 @@ describe('identity-provider with a real Keycloak', () => {
     const left = (await realm.admin('GET', `/users/${ref.nativeId}/credentials`)).body as Json[];
     expect(left.map(({ type }) => type)).toEqual(['password']);
     expect((await connector.probeSignIn!(login, password, newContext())).answer).toBe('accepted');
+  });
+
+  it('the sign-in page asks for the second factor until it is taken away, and offers no prompt for it after that', async () => {
+    const { ref, login } = await newAccount();
+    await realm.admin('PUT', `/users/${ref.nativeId}`, { credentials: [otp] });
+    expect(await signInPage(realm, login, password.reveal())).toBe('otp');
+    expect((await connector.revokeCredentials!(ref, newContext())).outcome).toBe('applied');
+    expect(await signInPage(realm, login, password.reveal())).toBe('in');
+    expect(await signInPage(realm, login, 'Another-secret-1!')).toBe('refused');
   });
 
   it('a password that the realm refuses leaves password and lock as they were: seal is one transaction', async () => {

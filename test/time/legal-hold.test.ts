@@ -119,6 +119,53 @@ describe('a legal hold, in skipped time on the real server', () => {
     expect((await atTargets('mid')).directory).toEqual([]);
   });
 
+  it('holds up no look: at +90 d, too, an account that came back is found, cut again and kept', async () => {
+    const id = await joined(world, 'watched');
+    await hold(id);
+    const workflow = await leaver('watched', id);
+    const cutAt = await timeIn(world, workflow);
+    const looks = async () => {
+      const rows = await world.deps.db
+        .selectFrom('evidence')
+        .select(['code', 'verdict', 'at'])
+        .where('identity_id', '=', id)
+        .where('application', '=', 'directory' as never)
+        .where('phase', '=', 'cut')
+        .where('check_kind', '=', 'state')
+        .where('at', '>', new Date(cutAt + 60 * DAY_MS).toISOString() as Instant)
+        .orderBy('at')
+        .execute();
+      return rows.map((row) => `${row.verdict} ${row.code ?? ''}`);
+    };
+    // Past the day on which archiving would have begun: from here on the process waits for the hold alone.
+    await skipTo(world, workflow, cutAt + 60 * DAY_MS);
+    await waits(id);
+    expect(await looks()).toEqual([]);
+    const [user] = await world.directory.store.users({ userName: `pwatched.test${world.tag}` });
+    const answer = await fetch(`${world.directory.scimUrl}/Users/${user?.id}`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${world.scimToken}`, 'content-type': 'application/scim+json' },
+      body: JSON.stringify({
+        schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+        Operations: [{ op: 'replace', path: 'active', value: true }],
+      }),
+    });
+    expect([answer.ok, (await atTargets('watched')).directory]).toEqual([true, [{ active: true, archived: false }]]);
+    await skipTo(world, workflow, cutAt + 90 * DAY_MS + MINUTE_MS / 2);
+    const seen = await eventually(async () => {
+      const found = await looks();
+      return found.length > 1 ? found : undefined;
+    }, 'the look and the cut after it');
+    expect([seen[0], seen.at(-1)]).toEqual(['refuted came-back', expect.stringMatching(/^proven/)]);
+    expect((await atTargets('watched')).directory).toEqual([{ active: false, archived: false }]);
+    expect(await destroyed(id)).toEqual([]);
+    await waits(id);
+
+    await lift(id);
+    await processOf(world, id, 'leaver', (row) => row.state === 'completed');
+    expect((await atTargets('watched')).directory).toEqual([]);
+  });
+
   it.each([
     ['set while deletion runs stops every write that has not begun', true],
     ['is missed by a gate that only looks before: the planted one is seen at the target', false],

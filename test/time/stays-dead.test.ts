@@ -74,6 +74,14 @@ describe('what was cut stays dead, in skipped time on the real server', () => {
     expect(await incidents(id)).toEqual([]);
     await skipTo(world, workflow, cutAt + 90 * DAY_MS + 5 * MINUTE_MS);
     await processOf(world, id, 'leaver', (row) => row.state === 'completed');
+    // The last look falls due with the deletion: it was made just before that, and not left out.
+    const last = (await evidence(id)).filter((row) => Date.parse(row.at) > cutAt + 89 * DAY_MS);
+    expect(last.filter((row) => row.application === 'directory').map((row) => [row.check_kind, row.verdict])).toEqual(
+      expect.arrayContaining([
+        ['state', 'proven'],
+        ['sign-in', 'proven'],
+      ]),
+    );
     expect(await incidents(id)).toEqual([]);
     expect(await user('quiet')).toBeUndefined();
   });

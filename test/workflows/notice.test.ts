@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { ensureToken } from '../../src/api/http/tokens.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { MailError, createMailer } from '../../src/notices/smtp.js';
@@ -202,6 +202,57 @@ describeHere(`notices by Exim and Dovecot${reason === undefined ? '' : ` (skippe
     expect(row).toMatchObject({ code: 'smtp-550', recipient_identity_id: nobox, sent_at: null });
   });
 
+  it('sends a refused one once more when it is asked to, to the manager of now, and notes who asked', async () => {
+    await joined(world, 'later');
+    const id = await joined(world, 'again', { manager: 'later' });
+    await cut(world, 'again');
+    const row = await eventually(
+      async () => (await noticesOf(id)).find((one) => one.state === 'failed'),
+      'the refusal',
+    );
+    const sending = (noticeId: string, token = door.token) =>
+      fetch(`${door.url}/v1/notices/${noticeId}/sending`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+      });
+    const noticeId = row.notice_id;
+    const hr = `hr_${randomBytes(20).toString('hex')}`;
+    await ensureToken(world.deps.db, { name: 'hr-of-a-test', role: 'hr', token: hr });
+    expect((await sending(noticeId, hr)).status).toBe(403);
+    expect([(await sending('x')).status, (await sending(randomUUID())).status]).toEqual([404, 404]);
+    await mail.addUser(mailbox('later'), randomBytes(12).toString('hex'));
+    const direct = createMailer(
+      { host: '127.0.0.1', port: mail.ports.smtp, from: FROM, user: undefined, tls: 'none' },
+      {},
+    );
+    // Dovecot looks at its list of users once a second.
+    await eventually(async () => {
+      await direct({ to: mailbox('later'), subject: 'first', text: 'Are you there?', messageId: randomUUID() });
+      return true;
+    }, 'the mailbox');
+    expect((await sending(noticeId)).status).toBe(202);
+    const texts = await eventually(async () => {
+      const all = (await mail.messages(mailbox('later'))).filter((text) => text.includes(`tenure.notice.${noticeId}@`));
+      if (all.length === 0)
+        throw new Error(JSON.stringify((await noticesOf(id)).map(({ state, code }) => [state, code])));
+      return all;
+    }, 'the message');
+    expect(texts).toHaveLength(1);
+    expect(texts[0]).toMatch(/^Subject: .*Pagain Test/m);
+    await eventually(async () => {
+      const now = (await noticesOf(id)).find((one) => one.notice_id === noticeId);
+      return now?.state === 'sent' ? true : undefined;
+    }, 'the mark');
+    const records = await world.deps.db
+      .selectFrom('audit')
+      .select(['actor', 'action'])
+      .where('identity_id', '=', id)
+      .where('action', '=', 'notice.sent-again')
+      .execute();
+    expect(records).toHaveLength(1);
+    expect(records[0]?.actor).not.toBe('system');
+  });
+
   it('has nobody to tell when no manager works here', async () => {
     const id = await joined(world, 'alone');
     await cut(world, 'alone');
@@ -210,6 +261,11 @@ describeHere(`notices by Exim and Dovecot${reason === undefined ? '' : ` (skippe
       return rows.length > 0 ? rows : undefined;
     }, 'the notice');
     expect(row).toMatchObject({ state: 'no-recipient', recipient_identity_id: null, tries: 0 });
+    const again = await fetch(`${door.url}/v1/notices/${row?.notice_id ?? ''}/sending`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${door.token}` },
+    });
+    expect([again.status, ((await again.json()) as { type: string }).type]).toEqual([409, '/problems/no-recipient']);
     await atRest(world, [id]).catch(() => undefined);
   });
 

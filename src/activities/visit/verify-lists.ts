@@ -8,6 +8,7 @@ import { operationContext } from './fence.js';
 import { forwardingOf } from './handover.js';
 import type { AccountRow, VisitContext } from './load.js';
 import { verifyAnonymity } from './verify-anonymity.js';
+import { verifyArchive } from './verify-archive.js';
 import type { Finding } from './verify.js';
 
 /** A message is on its way: asked for again until it has arrived, for as long as a visit in trouble is repeated. */
@@ -15,7 +16,7 @@ export const ON_ITS_WAY = 'message-on-its-way';
 
 /**
  * The proof of what no read of an account shows: the target's own list of sessions, credentials, privileges or possessions is empty, its forwarding reads as
- * planned and a real message went through it. None for other operations. A target without such a list is unprovable, never proven; raises the connector's
+ * planned and a real message went through it, an archived account is where such accounts are. None for other operations. A target without such a list is unprovable, never proven; raises the connector's
  * errors.
  */
 export async function verifyList(
@@ -34,6 +35,8 @@ export async function verifyList(
       return [await verifyOwnership(visit, operation, account)];
     case 'set-forwarding':
       return verifyForwarding(visit, operation, account);
+    case 'archive':
+      return [await verifyArchive(visit, operation, account)];
     case 'anonymise':
       return [await verifyAnonymity(visit, operation, account)];
     default:

@@ -47,6 +47,8 @@ export async function verifyVisit(
 /** A cut is never proven by a read alone: without a secret of ours to try, its probe says that it is unprovable (design D5). */
 function needsProbe(visit: VisitContext, operation: Operation, account: AccountRow): boolean {
   if (operation.kind === 'seal') return true;
+  // Put away and still refused; where no sign-in can be tried, that was said at the cut.
+  if (operation.kind === 'archive') return account.secret !== null && visit.connector.probeSignIn !== undefined;
   return operation.kind === 'disable' && (account.secret !== null || visit.row.phase === 'cut');
 }
 
@@ -93,13 +95,14 @@ async function expectedState(
     ),
   );
   const last = operations.findLast((one) => one.enabled !== undefined);
+  const isPutAway = operations.some((one) => one.kind === 'archive');
   const login = operations.findLast((one) => one.kind === 'rename' || one.kind === 'create')?.login;
   const named = (kind: Operation['kind']): string[] =>
     operations.flatMap((one) => (one.kind === kind && one.entitlement !== undefined ? [one.entitlement] : []));
   return {
     ref: refOf(account),
     exists: !operations.some((one) => one.kind === 'delete'),
-    ...(last === undefined ? {} : { status: last.enabled === true ? 'enabled' : 'disabled' }),
+    ...(last === undefined && !isPutAway ? {} : { status: last?.enabled === true ? 'enabled' : 'disabled' }),
     ...(login === undefined ? {} : { login }),
     ...(Object.keys(attributes).length === 0 ? {} : { attributes }),
     entitlementsPresent: named('add-entitlement'),

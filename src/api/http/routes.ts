@@ -251,6 +251,15 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: 'A page' },
   },
   {
+    method: 'POST',
+    path: '/v1/notices/:id/sending',
+    access: operators,
+    tag: 'Processes',
+    isIdempotent: true,
+    summary: 'Sends a notice once more, to the manager of now',
+    answers: { 202: 'In the outbox again', 404: 'Unknown', 409: 'Nobody to tell, or no report' },
+  },
+  {
     method: 'GET',
     path: '/v1/keys',
     access: 'public',

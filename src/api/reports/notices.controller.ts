@@ -1,12 +1,16 @@
-import { Controller, Get, Inject, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, Inject, Param, Post, Query, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { sql } from 'kysely';
 import { z } from 'zod';
 import { API_DEPS } from '../deps.js';
 import type { ApiDeps } from '../deps.js';
+import { callerIn } from '../http/auth.guard.js';
 import { decodeCursor, pageOf } from '../http/paging.js';
 import type { Page } from '../http/paging.js';
+import { notFound } from '../http/problem.js';
 import * as schemas from '../http/schemas.js';
 import { validated } from '../http/validate.js';
+import { sendAgain } from './send-again.js';
 
 const cursorSchema = z.tuple([z.string(), z.uuid()]);
 
@@ -56,5 +60,12 @@ export class NoticesController {
         sentAt: row.sent_at,
       }),
     );
+  }
+  /** Once more, for a notice that was refused, went to nobody, or was lost by who had it. */
+  @Post(':id/sending')
+  @HttpCode(202)
+  async again(@Param('id') id: string, @Req() request: FastifyRequest): Promise<object> {
+    if (!schemas.identityParam.safeParse(id).success) throw notFound('notice');
+    return sendAgain(this.deps, { noticeId: id, actor: callerIn(request).name });
   }
 }

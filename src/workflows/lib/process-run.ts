@@ -212,15 +212,17 @@ export class ProcessRun {
   }
 
   /**
-   * Waits for as long as a legal hold is on the person: what destroys does not begin. Ends early, with the hold still on, when a rehire stops the tail or the
-   * ledger takes the end back.
+   * Waits for as long as a legal hold is on the person: what destroys does not begin. Ends early, with the hold still on, when a rehire stops the tail, when the
+   * ledger takes the end back, or at `until`.
    */
-  async whileHeld(state?: 'tail'): Promise<void> {
+  async whileHeld(state?: 'tail', until?: Instant): Promise<void> {
     const mayGoOn = (): boolean => !this.#isHeldBack || this.#isTailStopped || this.isCancelled;
     if (mayGoOn()) return;
     while (!mayGoOn()) {
       if (this.#waiting?.for !== LEGAL_HOLD) await this.waitsFor(LEGAL_HOLD, undefined, state);
-      await condition(() => mayGoOn() || this.isAmended());
+      const isWoken = (): boolean => mayGoOn() || this.isAmended();
+      if (until === undefined) await condition(isWoken);
+      else if ((await waitUntil(() => until, isWoken, `${LEGAL_HOLD} ${until}`)) === 'due') return;
       if (this.isAmended()) await this.open();
     }
     if (this.#waiting?.for !== LEGAL_HOLD) return;

@@ -169,6 +169,30 @@ export const disableGroup = group(async (harness, checks) => {
 });
 
 /** Seal sets a secret that only the caller holds and disables; the probe with that secret is then answered "disabled". */
+/** An archived account is where such accounts are; asked again the connector looks and writes nothing, which is also how it is proven. */
+export const archiveGroup = group(async (harness, checks) => {
+  const { connector } = harness;
+  if (!can(checks, connector, 'archive', 'disable') || !canMake(harness, checks)) {
+    return;
+  }
+  const { ref } = await make(harness);
+  await connector.disable!(ref, newContext());
+  const fence = new Error('the generation is old');
+  const refused = () => newContext({ sentMarker: () => Promise.reject(fence) });
+  const archiving = (ctx: ReturnType<typeof newContext>) =>
+    connector.archive!(ref, ctx).then(
+      ({ outcome }) => outcome,
+      (error: unknown) => error,
+    );
+  checks.ok((await archiving(refused())) === fence, 'archive: what the marker throws does not pass through');
+  checks.equal(await archiving(newContext()), 'applied', 'an archive after the marker refused one');
+  checks.equal((await harness.peek(ref))?.enabled, false, 'an archived account is enabled');
+  checks.equal(await archiving(refused()), 'already-in-state', 'an archive of an archived account');
+  await checks.fails('NOT_FOUND', 'an archive of an absent account', () =>
+    connector.archive!(absent(harness), newContext()),
+  );
+});
+
 export const sealGroup = group(async (harness, checks) => {
   const { connector } = harness;
   if (!can(checks, connector, 'seal') || !canMake(harness, checks)) {

@@ -5,7 +5,26 @@ import type { PolicyFiles } from '../../../src/domain/policy/types.js';
 import { MemoryTarget, createMemoryConnector } from '../../connectors/memory-connector.js';
 import type { MemoryAccount } from '../../connectors/memory-connector.js';
 
-type Lie = 'revokeCredentials' | 'checkIn' | 'transferOwned' | 'setForwarding' | 'anonymise' | 'delete';
+/** What the desk may pretend to do; each says `applied` and leaves at least a part of it undone. */
+export type Lie =
+  | 'seal'
+  /** Closes the account and keeps the secret that it had. */
+  | 'keepSecret'
+  /** Reads as closed and lets in all the same. */
+  | 'letIn'
+  | 'revokeSessions'
+  | 'revokeCredentials'
+  /** Takes the second factor and keeps the key. */
+  | 'keepKey'
+  | 'removeMember'
+  | 'checkIn'
+  | 'transferOwned'
+  | 'setForwarding'
+  /** Forwards, and answers nobody. */
+  | 'autoReply'
+  | 'archive'
+  | 'anonymise'
+  | 'delete';
 
 /** A service desk that knows of everything a leaver may leave behind, in memory, with its state open to the tests. It lies when told to. */
 export interface Desk {
@@ -15,7 +34,7 @@ export interface Desk {
   lie(...operations: readonly Lie[]): void;
   /** The account of somebody, by the beginning of the login. */
   accountOf(loginStart: string): MemoryAccount;
-  /** Second factors, a lease and two things that are owned. */
+  /** Second factors, an open session, two leases and two things that are owned. */
   fill(loginStart: string): void;
 }
 
@@ -23,7 +42,7 @@ export function createDesk(): Desk {
   const target = new MemoryTarget();
   const lies = new Set<Lie>();
   const shipped = createShippedRegistry();
-  const connector = demanding(target, lying(createMemoryConnector(target, 'desk'), lies));
+  const connector = demanding(target, lying(target, createMemoryConnector(target, 'desk'), lies));
   const accountOf = (loginStart: string): MemoryAccount => {
     const found = [...target.accounts.values()].find((account) => account.login.startsWith(loginStart));
     if (found === undefined) throw new Error(`the desk has no ${loginStart}`);
@@ -44,19 +63,42 @@ export function createDesk(): Desk {
     fill(loginStart) {
       const account = accountOf(loginStart);
       account.credentials.add('otp').add('api-key');
+      target.openSession(account.login);
       account.privileges = 2;
       account.owned = 2;
     },
   };
 }
 
-function lying(honest: Connector, lies: ReadonlySet<Lie>): Connector {
+function lying(target: MemoryTarget, honest: Connector, lies: ReadonlySet<Lie>): Connector {
   const said = (ref: MutationResult['ref']): MutationResult => ({ outcome: 'applied', ref, changed: [] });
   const unless = async (lie: Lie, ref: MutationResult['ref'], act: () => Promise<MutationResult> | undefined) =>
     lies.has(lie) ? said(ref) : ((await act()) ?? said(ref));
   return {
     ...honest,
-    revokeCredentials: (ref, ctx) => unless('revokeCredentials', ref, () => honest.revokeCredentials?.(ref, ctx)),
+    seal: async (ref, secret, ctx) => {
+      if (lies.has('seal')) return { ...said(ref), atomic: true };
+      if (lies.has('keepSecret')) return { ...((await honest.disable?.(ref, ctx)) ?? said(ref)), atomic: true };
+      return (await honest.seal?.(ref, secret, ctx)) ?? { ...said(ref), atomic: true };
+    },
+    probeSignIn: async (login, secret, ctx) => {
+      const answer = await honest.probeSignIn!(login, secret, ctx);
+      return lies.has('letIn') && answer.answer === 'disabled'
+        ? { ...answer, answer: 'accepted', code: '200' }
+        : answer;
+    },
+    revokeSessions: (ref, ctx) => unless('revokeSessions', ref, () => honest.revokeSessions?.(ref, ctx)),
+    removeMember: (group, ref, ctx) => unless('removeMember', ref, () => honest.removeMember?.(group, ref, ctx)),
+    archive: (ref, ctx) => unless('archive', ref, () => honest.archive?.(ref, ctx)),
+    proveDelivery: async (ref, to, ctx) => {
+      const proof = await honest.proveDelivery!(ref, to, ctx);
+      return lies.has('autoReply') ? { ...proof, replied: false } : proof;
+    },
+    revokeCredentials: async (ref, ctx) => {
+      const result = await unless('revokeCredentials', ref, () => honest.revokeCredentials?.(ref, ctx));
+      if (lies.has('keepKey')) target.accounts.get(ref.nativeId)?.credentials.add('api-key');
+      return result;
+    },
     checkIn: (ref, ctx) => unless('checkIn', ref, () => honest.checkIn?.(ref, ctx)),
     transferOwned: (ref, heir, ctx) => unless('transferOwned', ref, () => honest.transferOwned?.(ref, heir, ctx)),
     setForwarding: (ref, to, ctx) => unless('setForwarding', ref, () => honest.setForwarding?.(ref, to, ctx)),
