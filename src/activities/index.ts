@@ -25,6 +25,9 @@ import type { PhaseInput } from './phase.js';
 import { endProcess, enterCut, markProcess, markStopped, openProcess } from './process.js';
 import type { ProcessEnd, ProcessMark } from './process.js';
 import { advanceQueue } from './queue.js';
+import { findServiceAccount } from './service-accounts/find.js';
+import { heedOperator, serviceAccountStep } from './service-accounts/step.js';
+import type { OperatorWord } from './service-accounts/step.js';
 import { lookAtCut } from './stays-dead.js';
 import type { LookInput } from './stays-dead.js';
 import { recordReport } from './report.js';
@@ -101,6 +104,9 @@ export function createActivities(deps: ActivityDeps) {
     dropStaged: bind((input: ImportRef) => dropStaged(deps, input)),
     listProbed: bind((_input: Record<string, never>) => listProbed(deps)),
     probeHealth: bind((input: HealthRef) => beating((beat) => probeHealth(deps, input, beat.signal))),
+    serviceAccountStep: bind((input: Ref) => serviceAccountStep(deps, input)),
+    heedOperator: bind((input: OperatorWord) => heedOperator(deps, input)),
+    findServiceAccount: bind((input: Ref) => beating((beat) => findServiceAccount(deps, input, beat.signal))),
     noteUnserved: bind((input: HealthRef) => noteUnserved(deps, input)),
   };
 }

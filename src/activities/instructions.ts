@@ -35,6 +35,7 @@ const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
   correlation: 'Decide to whom the account belongs.',
   process:
     'This process cannot go on by itself. Put right what the code names (a failing expression: publish a corrected policy), then retry: it goes on with the newest policy.',
+  orphan: 'A service account cannot be ended, or kept, without a word of yours.',
   'came-back': 'An account that a cut had closed lives again. It was cut once more; find out who or what opened it.',
   'last-administrator':
     'Nobody else is left who administers what is named here; this person’s access ends all the same, and on time. Give the administrative right to somebody who works here and let them try it, then answer "done by hand". Code administrators-unknown: the target could not say who else there is, so look there.',

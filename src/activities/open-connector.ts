@@ -1,5 +1,6 @@
 import type { Connector } from '../connectors/connector.js';
 import { SecretReferenceError } from '../connectors/secret.js';
+import type { Secret } from '../connectors/secret.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ActivityDeps } from './deps.js';
 import { classify, failureOf, TenureError } from './lib/boundary.js';
@@ -16,8 +17,12 @@ export interface InUse {
 
 /** The connector of an application. Raises TargetUnavailable while its secrets cannot be read, else TargetAccessDenied; the log names what is wrong. */
 export function openConnector(deps: ActivityDeps, application: ApplicationPolicy, policy: CompiledPolicy): Connector {
+  return asked(deps, application, () => deps.connectors.connectorFor(application, policy));
+}
+
+function asked<T>(deps: ActivityDeps, application: ApplicationPolicy, ask: () => T): T {
   try {
-    return deps.connectors.connectorFor(application, policy);
+    return ask();
   } catch (error) {
     if (!(error instanceof SecretReferenceError)) throw new TenureError('TargetAccessDenied', 'connector-not-usable');
     const { reference, problem, temporary } = error;
@@ -25,6 +30,16 @@ export function openConnector(deps: ActivityDeps, application: ApplicationPolicy
     if (temporary) throw new TenureError('TargetUnavailable', 'secrets-unavailable', SECRETS_RETRY_MS);
     throw new TenureError('TargetAccessDenied', 'secret-missing');
   }
+}
+
+/** What a reference of an application's policy stands for. Raises TargetUnavailable while its keeper cannot be asked, else TargetAccessDenied. */
+export async function readSecret(
+  deps: ActivityDeps,
+  reference: string,
+  { application, signal }: Pick<InUse, 'application' | 'signal'>,
+): Promise<Secret> {
+  await deps.connectors.prepare(reference, signal);
+  return asked(deps, application, () => deps.connectors.connectorDeps.secrets(reference));
 }
 
 /** The target does not accept the connector's own credential. */

@@ -3,6 +3,7 @@ import { appendAudit, appending, behind, sealAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { ApprovalTable, ProcessDetail, ProcessTable, Schema, VisitTable } from '../db/schema.js';
 import { earliestDeadline, withDeadlines } from '../domain/plan/deadlines.js';
+import { planPhase } from '../domain/plan/plan.js';
 import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
@@ -69,6 +70,7 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(deps.db, process.policy_version);
   if (Boolean(process.isPlanned)) return storedPlan(deps.db, input, policy);
+  if (process.process_kind === 'service-account') return planServiceAccount(deps, input, process, policy);
   const actual = await loadActual(deps.db, input.identityId, input.processId);
   if (input.phase === 'handover' && !mayHandOver(policy, actual))
     return { planId: input.planId, visits: [], approvals: [], unseen: [] };
@@ -95,6 +97,45 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     plannedAt: input.now,
   });
   return store(deps, { input, process, policy, person, plan });
+}
+
+/** A service account has no desired state: its process plans what its owners want. Planned under the generation that holds now, see `hearScream`. */
+async function planServiceAccount(
+  deps: ActivityDeps,
+  input: PhaseInput,
+  process: Selectable<ProcessTable>,
+  policy: CompiledPolicy,
+): Promise<PhasePlan> {
+  const { generation } = await deps.db
+    .updateTable('process')
+    .from('identity')
+    .whereRef('identity.identity_id', '=', 'process.identity_id')
+    .set((eb) => ({ generation: eb.ref('identity.generation') }))
+    .where('process.process_id', '=', input.processId)
+    .returning('process.generation')
+    .executeTakeFirstOrThrow();
+  const { was_enabled: wasEnabled } = await deps.db
+    .selectFrom('service_account')
+    .select('was_enabled')
+    .where('identity_id', '=', input.identityId)
+    .executeTakeFirstOrThrow();
+  const actual = await loadActual(deps.db, input.identityId, input.processId);
+  const former = await formerApplications(deps, policy, actual);
+  const isUntouched = input.phase === 'restore' && wasEnabled === false;
+  const plan = planPhase({
+    policy,
+    phase: input.phase,
+    kind: 'service-account',
+    desired: [],
+    // What was closed before anybody asked is not opened.
+    actual: isUntouched ? [] : actual,
+    approvals: new Map(),
+    capabilities: capabilitiesOf(deps.connectors, policy, former),
+    former,
+    now: input.now,
+    desiredAt: input.now,
+  });
+  return store(deps, { input, process: { ...process, generation }, policy, person: undefined, plan });
 }
 
 /** Where no policy hands anything over there is nothing to plan; what an application that is gone said is asked of its last policy. */
@@ -179,7 +220,8 @@ interface Storing {
   readonly input: PhaseInput;
   readonly process: Selectable<ProcessTable>;
   readonly policy: CompiledPolicy;
-  readonly person: Person;
+  /** Undefined: a service account, whose plans ask for nobody's approval. */
+  readonly person: Person | undefined;
   readonly plan: Plan;
 }
 
@@ -291,7 +333,8 @@ async function requestApprovals(
   keys: ReadonlySet<string>,
 ): Promise<void> {
   const { input, plan, person, policy } = storing;
-  const approver = await approverOf(trx, deps.keys, { person, policy, now: input.now, placedAt: plan.desiredAt });
+  const approver =
+    person && (await approverOf(trx, deps.keys, { person, policy, now: input.now, placedAt: plan.desiredAt }));
   for (const key of keys) {
     await trx
       .insertInto('approval')

@@ -31,6 +31,7 @@ import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
 import { NoticesController } from './reports/notices.controller.js';
 import { ReportsController } from './reports/reports.controller.js';
+import { ServiceAccountsController } from './service-accounts/service-accounts.controller.js';
 import { TasksController } from './tasks/tasks.controller.js';
 
 const BODY_LIMIT = 10 * 1024 * 1024;
@@ -61,6 +62,7 @@ class ApiModule {
         TasksController,
         ApplicationsController,
         OnboardingController,
+        ServiceAccountsController,
         AuditController,
         PolicyController,
         HealthController,

@@ -12,6 +12,7 @@ import type { Terminal } from './output.js';
 import { addHoldCommands } from './hold-commands.js';
 import { addPeopleCommands } from './people-commands.js';
 import { addReportCommands } from './report-commands.js';
+import { addServiceAccountCommands } from './service-account-commands.js';
 import { addSystemCommands } from './system-commands.js';
 import { addWorkCommands } from './work-commands.js';
 import { addWorkerCommand } from './worker-command.js';
@@ -49,6 +50,7 @@ export async function runCli(
     addCutCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
+    addServiceAccountCommands(program, context);
     addSystemCommands(program, context);
     addWorkerCommand(program, context);
     addAppCommands(program, context);

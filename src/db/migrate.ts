@@ -8,6 +8,7 @@ import * as applicationState from './migrations/0004-application-state.js';
 import * as legalHold from './migrations/0006-legal-hold.js';
 import * as reportNotice from './migrations/0008-report-notice.js';
 import * as cutBatch from './migrations/0005-cut-batch.js';
+import * as serviceAccount from './migrations/0010-service-account.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -75,6 +76,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0006-legal-hold': legalHold,
             '0008-report-notice': reportNotice,
             '0005-cut-batch': cutBatch,
+            '0010-service-account': serviceAccount,
           }),
       },
     });

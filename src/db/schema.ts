@@ -16,11 +16,12 @@ import type {
   Phase,
   ProcessKind,
   ProcessState,
+  ProcessSubject,
   ReportOccasion,
   Tier,
-  TransitionKind,
   Verdict,
 } from '../domain/process/kinds.js';
+import type { Ending } from '../domain/service-account/next-step.js';
 
 type Defaulted<T> = ColumnType<T, T | undefined, T>;
 type Json<T extends object> = JSONColumnType<T, string, string>;
@@ -121,7 +122,7 @@ export interface ProcessTable {
   transition_id: TransitionId;
   revision: number;
   identity_id: IdentityId;
-  kind: TransitionKind;
+  kind: ProcessSubject;
   process_kind: ProcessKind;
   generation: number;
   state: ProcessState;
@@ -225,7 +226,7 @@ export interface DecisionTable {
   identity_id: IdentityId;
   decided_by: string;
   decided_by_identity: IdentityId | null;
-  kind: 'approval' | 'task';
+  kind: 'approval' | 'task' | 'scream';
   verdict: string;
   comment: Buffer | null;
   proof: Buffer | null;
@@ -237,7 +238,16 @@ export interface OperatorTaskTable {
   process_id: ProcessId;
   visit_id: VisitId | null;
   application: ApplicationSlug | null;
-  kind: 'visit' | 'manual' | 'leave' | 'correlation' | 'do-not-rehire' | 'process' | 'came-back' | 'last-administrator';
+  kind:
+    | 'visit'
+    | 'manual'
+    | 'leave'
+    | 'correlation'
+    | 'do-not-rehire'
+    | 'process'
+    | 'came-back'
+    | 'last-administrator'
+    | 'orphan';
   code: string;
   attribute: string | null;
   instructions: Buffer | null;
@@ -496,6 +506,39 @@ export interface NoticeTable {
   sent_at: Instant | null;
 }
 
+/** How a service account came to be asked about. */
+export type ServiceAccountOrigin = 'declared' | 'discovered';
+/** `open` while its process runs; else how that ended. */
+export type ServiceAccountState = 'open' | Ending;
+export interface ServiceAccountTable {
+  /** An identity of its own: key, audit chain, account, plans and proofs hang on it. */
+  identity_id: IdentityId;
+  application: ApplicationSlug;
+  login: string;
+  origin: ServiceAccountOrigin;
+  /** What it is for, in somebody's words; under its own key. */
+  purpose: Buffer | null;
+  declared_by: string;
+  declared_at: Instant;
+  state: Defaulted<ServiceAccountState>;
+  /** The process that asks about it now, or asked last. */
+  process_id: ProcessId;
+  /** The round of questions that counts. */
+  round: Defaulted<number>;
+  /** Whether it was open when the process found it: only then it is opened again. */
+  was_enabled: boolean | null;
+  screamed_at: Instant | null;
+  attested_at: Instant | null;
+  given_up_at: Instant | null;
+}
+export interface ServiceAccountOwnerTable {
+  identity_id: IdentityId;
+  owner_identity_id: IdentityId;
+  named_by: string;
+  named_at: Instant;
+  ended_at: Instant | null;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -533,4 +576,6 @@ export interface Schema {
   staged_key: StagedKeyTable;
   report: ReportTable;
   notice: NoticeTable;
+  service_account: ServiceAccountTable;
+  service_account_owner: ServiceAccountOwnerTable;
 }

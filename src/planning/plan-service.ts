@@ -9,7 +9,7 @@ import type { ActualAccount, Plan } from '../domain/plan/types.js';
 import type { PersonState } from '../domain/ledger/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug, Instant, ProcessId } from '../domain/process/ids.js';
-import type { OperationKind, Phase, TransitionKind } from '../domain/process/kinds.js';
+import type { OperationKind, Phase, ProcessSubject } from '../domain/process/kinds.js';
 import { handoverInput } from './heir.js';
 import { managerIdentity } from './manager.js';
 import type { Person } from './person.js';
@@ -21,7 +21,7 @@ export interface PhaseRequest {
   readonly person: Person;
   readonly policy: CompiledPolicy;
   readonly phase: Phase;
-  readonly kind: TransitionKind;
+  readonly kind: ProcessSubject;
   readonly processId?: ProcessId;
   readonly names: { readonly userName: string; readonly mail: string };
   readonly capabilities: CapabilityMap;

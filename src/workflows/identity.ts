@@ -34,6 +34,7 @@ const WORKFLOW_OF: Readonly<Record<ProcessKind, string>> = {
   leaver: 'leaverWorkflow',
   rehire: 'rehireWorkflow',
   operator: 'operatorWorkflow',
+  'service-account': 'serviceAccountWorkflow',
 };
 
 /**

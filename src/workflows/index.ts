@@ -9,3 +9,4 @@ export { dueIdentitiesWorkflow } from './due-identities.js';
 export { applicationTestWorkflow } from './application-test.js';
 export { importWorkflow } from './import.js';
 export { applicationHealthWorkflow } from './application-health.js';
+export { serviceAccountWorkflow } from './service-account.js';

@@ -8,7 +8,7 @@ import type {
   ProcessId,
   VisitId,
 } from '../domain/process/ids.js';
-import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
+import type { Phase, ProcessKind, ProcessSubject } from '../domain/process/kinds.js';
 
 /**
  * Everything that crosses a workflow's boundary: plain JSON, opaque ids, codes and instants, never a personal value (design D7).
@@ -45,7 +45,7 @@ export interface IdentityInput {
 export interface ProcessInput {
   readonly identityId: IdentityId;
   readonly processId: ProcessId;
-  readonly kind: TransitionKind;
+  readonly kind: ProcessSubject;
   readonly processKind: ProcessKind;
   readonly generation: number;
   readonly policyVersion: PolicyVersion;

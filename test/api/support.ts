@@ -17,6 +17,7 @@ import { KeyRing } from '../../src/db/keys.js';
 import type { ApiRole } from '../../src/db/schema.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
+import type { ServiceAccountProcess } from '../../src/onboarding/service-accounts.js';
 import { PolicyStore, publishPolicy } from '../../src/planning/policy-store.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
 import { loadPolicyFiles } from '../../src/policy/load.js';
@@ -63,6 +64,16 @@ export class FakeLifecycle implements Lifecycle {
   async startImport(input: ImportInput): Promise<void> {
     if (this.failure) throw this.failure;
     this.started.push(input);
+  }
+  readonly serviceAccounts: ServiceAccountProcess[] = [];
+  async startServiceAccount(process: ServiceAccountProcess): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.serviceAccounts.push(process);
+  }
+  readonly amended: string[] = [];
+  async amend(workflowId: string): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.amended.push(workflowId);
   }
   async isReachable(): Promise<boolean> {
     return this.failure === undefined;

@@ -2,9 +2,11 @@
 import { afterAll, beforeAll, it } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
+import { scream } from '../../src/api/service-accounts/change.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
 import { faultyRegistry } from '../privacy/leaky-registry.js';
+import { declared, doorOf, makeService, openTask, operator, says, stands } from '../time/service-accounts.js';
 import { DAY_MS, processOf, skip } from '../time/skipping.js';
 import { LIFECYCLE_QUEUE } from '../../src/workflows/messages.js';
 import { openDoor } from '../support/world-api.js';
@@ -190,6 +192,38 @@ async function leaveOfAbsence(): Promise<void> {
   await storeProcess(id, 'leave-start', 'leave-of-absence');
 }
 
+/** A service account that is removed, and one that somebody misses. */
+async function serviceAccounts(): Promise<void> {
+  const owners = await Promise.all(
+    ['owner-a', 'owner-b'].map(async (person) => {
+      const id = identityOf(await world.hr(hire(world, person)));
+      await reached(id, 'joiner', completed);
+      return id;
+    }),
+  );
+  const closed = async (name: string) => {
+    const login = `svc_${name}_${world.tag}`;
+    await makeService(world, login);
+    const account = await declared(world, login, owners);
+    for (const owner of owners) await says(world, account.id, owner, 'remove');
+    // Nobody told policy the service's own secret: a person saw it refused.
+    const task = await openTask(world, account.id, 'scream-test-unproven');
+    const resolution = { taskId: task.task_id, decisionId: randomUUID(), resolution: 'done-by-hand' } as const;
+    await world.lifecycle.resolveTask(account.workflow, resolution);
+    await stands(world, account.id, (row) => row.blocked === 'scream-test');
+    return account;
+  };
+  const gone = await closed('gone');
+  await skip(world, gone.workflow, 15 * DAY_MS);
+  await says(world, gone.id, owners[0] as IdentityId, 'remove');
+  await stands(world, gone.id, (row) => row.outcome === 'removed');
+  await store('serviceAccountWorkflow', 'removed', gone.workflow);
+  const missed = await closed('missed');
+  await scream(doorOf(world), { identityId: missed.id, reason: 'missed', caller: operator });
+  await stands(world, missed.id, (row) => row.outcome === 'restored');
+  await store('serviceAccountWorkflow', 'screamed-for', missed.workflow);
+}
+
 async function dueSchedule(): Promise<void> {
   await ensureDueSchedule(native, world.namespace);
   const run = await eventually(async () => {
@@ -232,7 +266,7 @@ async function onboarding(): Promise<void> {
 }
 
 it('records', async () => {
-  await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence()]);
+  await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence(), serviceAccounts()]);
   await dueSchedule();
   await onboarding();
 }, 180_000);

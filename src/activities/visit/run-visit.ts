@@ -165,7 +165,8 @@ async function conclude(
   findings: readonly Finding[],
   account: AccountRow | undefined,
 ): Promise<Rest> {
-  if (account !== undefined && (await isOutdated(visit))) return stopped(visit);
+  // What is deleted stays deleted, whoever wanted it back a moment later: its proof is owed all the same.
+  if (account !== undefined && account.unlinked_at === null && (await isOutdated(visit))) return stopped(visit);
   const weakest = (verdict: Finding['verdict']): Finding | undefined => findings.find((one) => one.verdict === verdict);
   const refuted = weakest('refuted');
   const pending = weakest('pending');

@@ -8,6 +8,7 @@ import type { Json } from '../../domain/process/json.js';
 import { canaryAnswer } from './canary.js';
 import { refOf } from './apply.js';
 import { operationContext } from './fence.js';
+import { readSecret } from '../open-connector.js';
 import { verifyList } from './verify-lists.js';
 import type { AccountRow, VisitContext } from './load.js';
 
@@ -39,6 +40,7 @@ export async function verifyVisit(
   if (operations.some((one) => one.kind === 'delete')) return findings;
   for (const operation of operations) {
     if (needsProbe(visit, operation, account)) findings.push(await probeCut(visit, operation, account));
+    if (visit.row.phase === 'restore') findings.push(...(await probeRestored(visit, operation, account)));
     findings.push(...(await verifyList(visit, operation, account)));
   }
   return findings;
@@ -49,7 +51,8 @@ function needsProbe(visit: VisitContext, operation: Operation, account: AccountR
   if (operation.kind === 'seal') return true;
   // Put away and still refused; where no sign-in can be tried, that was said at the cut.
   if (operation.kind === 'archive') return account.secret !== null && visit.connector.probeSignIn !== undefined;
-  return operation.kind === 'disable' && (account.secret !== null || visit.row.phase === 'cut');
+  const isSure = visit.row.phase === 'cut' || visit.row.phase === 'scream-test';
+  return operation.kind === 'disable' && (account.secret !== null || isSure);
 }
 
 /** Read while the target's reads could still lag behind the write. */
@@ -161,7 +164,7 @@ function concerns(operation: Operation, mismatch: Verification['mismatches'][num
 /** Sign-in with Tenure's own secret: only the target's "disabled" answer proves, "wrong password" is unknown, and only while the canary gets in. */
 async function probeCut(visit: VisitContext, operation: Operation, account: AccountRow): Promise<Finding> {
   const { connector } = visit;
-  const secret = await storedSecret(visit, account);
+  const secret = (await storedSecret(visit, account)) ?? (await ownSecret(visit, account));
   const base = { operationKey: operation.key, check: 'sign-in' as const };
   if (connector.probeSignIn === undefined || secret === undefined) {
     const residual = 'sign-in cannot be tried at this target';
@@ -177,6 +180,30 @@ async function probeCut(visit: VisitContext, operation: Operation, account: Acco
     return { ...base, road, verdict: 'pending', code: `canary-${control.answer}`, seen };
   if (answer.answer === 'disabled') return { ...base, road, verdict: 'proven', code: answer.code, seen };
   return { ...base, road, verdict: 'pending', code: `sign-in-${answer.answer}`, seen };
+}
+
+/** A service that was closed has to get in again with its own secret. Nothing is said where that is not known: the state was read. */
+async function probeRestored(
+  visit: VisitContext,
+  operation: Operation,
+  account: AccountRow,
+): Promise<readonly Finding[]> {
+  const secret = await ownSecret(visit, account);
+  if (operation.kind !== 'enable' || secret === undefined || visit.connector.probeSignIn === undefined) return [];
+  const ctx = operationContext(visit, `${visit.row.visit_id}/probe`, false);
+  const { answer, code, road } = await visit.connector.probeSignIn(account.login, secret, ctx);
+  const base = { operationKey: operation.key, check: 'sign-in' as const, road, seen: { answer, code } };
+  if (answer === 'accepted') return [{ ...base, verdict: 'proven', code }];
+  return [{ ...base, verdict: answer === 'disabled' ? 'refuted' : 'pending', code: `sign-in-${answer}` }];
+}
+
+/** A service's own secret, where policy says who keeps it; read when it is used and never stored. Raises TargetUnavailable while its keeper cannot be asked. */
+async function ownSecret(visit: VisitContext, account: AccountRow): Promise<Secret | undefined> {
+  if (visit.process.process_kind !== 'service-account') return undefined;
+  const references = visit.application.serviceAccounts?.secrets ?? {};
+  const reference = references[account.login];
+  if (reference === undefined) return undefined;
+  return readSecret(visit.deps, reference, visit);
 }
 
 async function storedSecret(visit: VisitContext, account: AccountRow): Promise<Secret | undefined> {

@@ -1,4 +1,5 @@
 import type { IdentityId } from '../../domain/process/ids.js';
+import type { ServiceAccountProcess } from '../../onboarding/service-accounts.js';
 import type {
   ApplicationTestInput,
   ApprovalDecision,
@@ -19,6 +20,10 @@ export interface Lifecycle {
   startApplicationTest(input: ApplicationTestInput): Promise<void>;
   /** Starts the workflow of an import whose row stands. Raises LifecycleUnreachable. */
   startImport(input: ImportInput): Promise<void>;
+  /** Starts the process of a service account whose row stands. Safe to repeat: one that runs, or ran, stays as it is. Raises LifecycleUnreachable. */
+  startServiceAccount(process: ServiceAccountProcess): Promise<void>;
+  /** Tells a process that what it is about has changed; one that has ended needs no word. Raises LifecycleUnreachable. */
+  amend(workflowId: string): Promise<void>;
   isReachable(): Promise<boolean>;
 }
 

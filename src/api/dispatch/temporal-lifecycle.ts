@@ -1,9 +1,15 @@
-import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { identityWorkflowId } from '../../domain/process/ids.js';
 import {
   LIFECYCLE_QUEUE,
+  amendedSignal,
   applicationTestWorkflowId,
   decideApprovalUpdate,
   importWorkflowId,
@@ -88,6 +94,25 @@ export function createTemporalLifecycle(
           }),
         ),
       ),
+    startServiceAccount: ({ workflowId, ...input }) =>
+      begin(() =>
+        within(() =>
+          client.workflow
+            .start('serviceAccountWorkflow', {
+              workflowId,
+              taskQueue: LIFECYCLE_QUEUE,
+              args: [input],
+              workflowIdReusePolicy: 'REJECT_DUPLICATE',
+              staticSummary: 'Ends a service account, or keeps it',
+              priority: { priorityKey: 4 },
+            })
+            .catch(unless(WorkflowExecutionAlreadyStartedError)),
+        ),
+      ),
+    amend: (workflowId) =>
+      begin(() =>
+        within(() => client.workflow.getHandle(workflowId).signal(amendedSignal).catch(unless(WorkflowNotFoundError))),
+      ),
     async isReachable() {
       try {
         await client.withDeadline(Date.now() + 1_000, () => client.connection.workflowService.getSystemInfo({}));
@@ -96,6 +121,13 @@ export function createTemporalLifecycle(
         return false;
       }
     },
+  };
+}
+
+/** Swallows one kind of error: what was asked for holds already. */
+function unless(kind: abstract new (...given: never[]) => Error): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof kind)) throw error;
   };
 }
 

@@ -46,13 +46,16 @@ export async function lockPerson(trx: Queryable, index: Buffer, source: string):
   };
 }
 
-/** Locks a person by id; undefined when there is none. */
+/** Locks a person by id; undefined when there is none: a service account is nobody. */
 export async function lockIdentity(trx: Queryable, identityId: IdentityId): Promise<DoorPerson | undefined> {
   const row = await trx
     .selectFrom('identity')
     .leftJoin('identity_key', 'identity_key.identity_id', 'identity.identity_id')
     .select(['identity.ledger_version', 'identity_key.destroyed_at'])
     .where('identity.identity_id', '=', identityId)
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom('service_account').select('identity_id').where('identity_id', '=', identityId))),
+    )
     .forNoKeyUpdate('identity')
     .executeTakeFirst();
   if (row === undefined) return undefined;

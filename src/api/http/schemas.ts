@@ -142,3 +142,23 @@ export const accountUnlink = z.strictObject({
   reason: note('a reason of 1 to 2,000 characters').optional(),
 });
 export const identityParam = uuid;
+const login = z.string(expects('the login of an account')).trim().min(1, expects('the login of an account')).max(300);
+const owners = z
+  .array(uuid)
+  .max(20, expects('up to 20 people'))
+  .transform((ids) => [...new Set(ids.map((id) => id.toLowerCase()))])
+  .describe('People by id. At least as many as policy wants must agree before it is removed.');
+export const serviceAccount = z.strictObject({
+  application: z.string(expects('the slug of an application')).min(1).max(64),
+  login,
+  owners: owners.default([]),
+  purpose: note('what it is for, 1 to 2,000 characters').optional(),
+});
+export const serviceAccountOwners = z.strictObject({ owners });
+export const scream = z.strictObject({ reason: note('a reason of 1 to 2,000 characters') });
+const serviceAccountStates = ['open', 'kept', 'restored', 'removed', 'gone', 'left-disabled'] as const;
+export const serviceAccountsQuery = z.strictObject({
+  state: z.enum([...serviceAccountStates, 'all'], expects(`${serviceAccountStates.join(', ')} or all`)).default('open'),
+  after: afterSchema,
+  limit: limitSchema,
+});

@@ -1,4 +1,4 @@
-import type { Phase, Tier, TransitionKind } from '../process/kinds.js';
+import type { Phase, ProcessSubject, Tier } from '../process/kinds.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
 import {
   addOperations,
@@ -17,7 +17,7 @@ import type { ActualAccount, DesiredAccount, Operation } from './types.js';
 
 export interface PhaseInput {
   readonly policy: Pick<CompiledPolicy, 'roles' | 'lifecycle'>;
-  readonly kind: TransitionKind;
+  readonly kind: ProcessSubject;
   /** The application's policy; undefined when the present policy no longer knows it: access there can still be taken away. */
   readonly application: ApplicationPolicy | undefined;
   /** The instant for which access was desired has come. */
@@ -44,6 +44,7 @@ export const TAKING_PHASES: ReadonlySet<Phase> = new Set<Phase>([
   'archive',
   'delete',
   'undo',
+  'scream-test',
 ]);
 
 /** The operations of one account in one phase, in order. Empty when there is nothing to do. Pure. */
@@ -72,6 +73,10 @@ export function phaseOperations(phase: Phase, input: PhaseInput): readonly Opera
       return actual && !desired ? end(input) : [];
     case 'undo':
       return actual ? undo(input.visit, actual) : [];
+    case 'scream-test':
+      return actual ? closeForScreamTest(input.visit) : [];
+    case 'restore':
+      return actual ? [operation(input.visit, 'enable', [input.visit.lifecycleReason], { enabled: true })] : [];
   }
 }
 
@@ -222,8 +227,17 @@ function archive(input: PhaseInput, actual: ActualAccount): readonly Operation[]
     : disableOperations(input.visit, actual);
 }
 
-/** The account's end, as policy says: gone, or there with nobody's name in it. */
-function end({ visit, application }: PhaseInput): readonly Operation[] {
+/**
+ * Closed, and nothing else touched: the secret, keys and memberships stay, so that one write opens it again exactly as it was. Planned even when the account was
+ * seen disabled: what counts is the proof.
+ */
+function closeForScreamTest(visit: VisitInput): readonly Operation[] {
+  return [operation(visit, 'disable', [visit.lifecycleReason], { enabled: false }), ...sessionOperations(visit)];
+}
+
+/** The account's end, as policy says: gone, or there with nobody's name in it. A service account has nobody's name, and its owners want it gone. */
+function end({ visit, application, kind }: PhaseInput): readonly Operation[] {
+  if (kind === 'service-account') return [remove(visit)];
   switch (application?.delete ?? 'none') {
     case 'delete':
       return [remove(visit)];

@@ -1,5 +1,5 @@
 import type { ApplicationSlug, Instant } from '../process/ids.js';
-import type { OperationKind, Phase, TransitionKind } from '../process/kinds.js';
+import type { OperationKind, Phase, ProcessSubject } from '../process/kinds.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
 import { canonicalHash } from './canonical.js';
 import { manualOperations, withoutDenied } from './operations.js';
@@ -13,7 +13,7 @@ export type ApprovalState = 'approved' | 'denied' | 'pending';
 export interface PlanInput {
   readonly policy: CompiledPolicy;
   readonly phase: Phase;
-  readonly kind: TransitionKind;
+  readonly kind: ProcessSubject;
   /**
    * What the person should have at `desiredAt`, by `desiredAccounts`. For a leaver that is what other employments still justify (nothing,
    * usually): what is in here is not cut, so it must be computed at the instant at which access ends or later.

@@ -1,7 +1,7 @@
 import { brand } from '../process/ids.js';
 import type { ApplicationSlug, PolicyVersion } from '../process/ids.js';
 import { canonicalHash } from '../plan/canonical.js';
-import { createEvaluators } from './evaluators.js';
+import { attributesReadBy, createEvaluators } from './evaluators.js';
 import type { PolicyExpressions } from './evaluators.js';
 import { checkExpression, createEnvironments } from './expressions.js';
 import type { CheckedExpression, ExpressionEnvironments, ExpressionUse } from './expressions.js';
@@ -20,6 +20,7 @@ import type {
   PolicyFiles,
   PolicyProblem,
   RolePolicy,
+  ServiceAccountPolicy,
   TierPolicy,
 } from './types.js';
 import type { YamlPath } from './yaml-source.js';
@@ -80,6 +81,7 @@ class ExpressionCompiler {
     logins: new Map<string, CheckedExpression>(),
     attributes: new Map<string, Map<string, CheckedExpression>>(),
     userNames: [] as CheckedExpression[],
+    serviceAccounts: new Map<string, CheckedExpression>(),
   } satisfies PolicyExpressions;
 
   constructor(problems: PolicyProblem[]) {
@@ -89,7 +91,7 @@ class ExpressionCompiler {
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
     const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
       file.value;
-    const { quarantine, rate, site, handover, canaryAttributes, ...rest } = others;
+    const { quarantine, rate, site, handover, canaryAttributes, serviceAccounts, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -112,12 +114,27 @@ class ExpressionCompiler {
         longestPauseMs: durationMs(quarantine.longestPause),
       },
       ...(handover === undefined ? {} : { handover: handoverOf(handover) }),
+      ...(serviceAccounts === undefined ? {} : { serviceAccounts: this.#serviceAccounts(file, serviceAccounts) }),
       ...(rate === undefined ? {} : { rate }),
       ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
       ...(canaryAttributes === undefined ? {} : { canaryAttributes }),
       ...(instructions === undefined ? {} : { instructions }),
     };
+  }
+
+  #serviceAccounts(
+    file: SourcedFile<ApplicationFile>,
+    { when, secrets }: NonNullable<ApplicationFile['serviceAccounts']>,
+  ): ServiceAccountPolicy {
+    if (when === undefined) return { reads: [], secrets };
+    const path = ['serviceAccounts', 'when'];
+    let reads: readonly string[] = [];
+    this.#check(file, 'service-account', path, when, (checked) => {
+      this.expressions.serviceAccounts.set(file.value.slug, checked);
+      reads = attributesReadBy(checked);
+    });
+    return { when: expressionAt(file, path, when), reads, secrets };
   }
 
   role(file: SourcedFile<RoleFile>): RolePolicy {
@@ -139,7 +156,8 @@ class ExpressionCompiler {
   }
 
   lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
-    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, ...rest } = file.value;
+    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, serviceAccounts, ...rest } =
+      file.value;
     const path = (index: number): YamlPath => ['userNames', 'patterns', index];
     userNames.patterns.forEach((source, index) => {
       this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
@@ -160,6 +178,7 @@ class ExpressionCompiler {
         atMost: killSwitch.atMost,
         proposalExpiresAfterMs: durationMs(killSwitch.proposalExpiresAfter),
       },
+      serviceAccounts: { owners: serviceAccounts.owners, screamTestMs: durationMs(serviceAccounts.screamTest) },
       userNames: {
         ...userNames,
         patterns: userNames.patterns.map((source, index) => expressionAt(file, path(index), source)),

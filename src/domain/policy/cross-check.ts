@@ -68,11 +68,21 @@ function applicationProblems(
     const expected = 'mode manual with connector manual, and no other combination of the two';
     problems.push(problemAt(file, ['mode'], `mode ${value.mode} with connector ${value.connector}`, expected));
   }
+  problems.push(...serviceSecretProblems(file));
   const secrets = secretProblems(file, ['config'], value.config);
   // What is said of a secret already is not said again, in other words, by the connector's schema.
   const said = new Set(secrets.map((one) => one.path));
   const others = configProblems(file, connectors).filter((one) => !said.has(one.path));
   return [...problems, ...secrets, ...others];
+}
+
+/** A service's secret is never written down here, only where it is kept. */
+function serviceSecretProblems(file: SourcedFile<ApplicationFile>): PolicyProblem[] {
+  return Object.entries(file.value.serviceAccounts?.secrets ?? {}).flatMap(([login, reference]) =>
+    isSecretReference(reference)
+      ? []
+      : [problemAt(file, ['serviceAccounts', 'secrets', login], 'it is not a reference to a secret', REFERENCE_FORMS)],
+  );
 }
 
 const STABLE_FIELD = /\b(person\.id|(person|employment)\.(employeeNumber|custom\.\w+|custom\["[^"]+"\]))\b/;

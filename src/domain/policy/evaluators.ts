@@ -8,6 +8,14 @@ export interface PolicyExpressions {
   readonly logins: ReadonlyMap<string, CheckedExpression>;
   readonly attributes: ReadonlyMap<string, ReadonlyMap<string, CheckedExpression>>;
   readonly userNames: readonly CheckedExpression[];
+  readonly serviceAccounts: ReadonlyMap<string, CheckedExpression>;
+}
+
+const ATTRIBUTE = 'account.attributes.';
+
+/** The target's attributes that an expression about service accounts reads. */
+export function attributesReadBy(expression: CheckedExpression): readonly string[] {
+  return [...expression.reads].flatMap((path) => (path.startsWith(ATTRIBUTE) ? [path.slice(ATTRIBUTE.length)] : []));
 }
 
 /** Binds checked expressions to the four questions a policy answers. The evaluators are pure; see PolicyEvaluators for what they promise. */
@@ -33,12 +41,25 @@ export function createEvaluators(expressions: PolicyExpressions): PolicyEvaluato
       }
       return values;
     },
+    isServiceAccount(application, { login, attributes, entitlements }) {
+      const expression = expressions.serviceAccounts.get(application);
+      if (expression === undefined) return false;
+      // What the target does not say reads as empty text.
+      const values = Object.fromEntries(attributesReadBy(expression).map((name) => [name, textOf(attributes[name])]));
+      const account = { login, attributes: values, entitlements: [...entitlements] };
+      return runExpression(expression, { account }) === true;
+    },
     userName(index, name, n) {
       const pattern = expressions.userNames[index];
       return pattern === undefined ? '' : String(runExpression(pattern, { name, n: BigInt(n) }));
     },
     usesCounter: (index) => expressions.userNames[index]?.reads.has('n') ?? false,
   };
+}
+
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
 
 /** Empty text means: clear when HR cleared one of the fields it was made from, leave alone when HR never stated them, else empty text itself. */

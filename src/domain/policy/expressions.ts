@@ -3,7 +3,7 @@ import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import { ATTRIBUTE_NAMES } from '../ledger/types.js';
 import type { Expression, PolicyProblem } from './types.js';
 
-export type ExpressionUse = 'rule' | 'login' | 'attribute' | 'user-name';
+export type ExpressionUse = 'rule' | 'login' | 'attribute' | 'user-name' | 'service-account';
 
 /** Fields beside HR's attributes. MAINTENANCE: docs/policy.md lists them, `src/domain/plan/context.ts` fills them. */
 export const PERSON_FIELDS = ['id', 'worker', 'lifecycle'] as const;
@@ -17,6 +17,7 @@ const RESULT_TYPES: Readonly<Record<ExpressionUse, readonly string[]>> = {
   login: ['string'],
   attribute: ['string', 'bool', 'int', 'double', 'list<string>'],
   'user-name': ['string'],
+  'service-account': ['bool'],
 };
 
 /** A checked expression with what it reads: `person.title`, `person.custom.site`, `n` … */
@@ -51,7 +52,10 @@ export function createEnvironments(): ExpressionEnvironments {
   const names = base();
   names.registerVariable({ name: 'name', schema: texts(NAME_FIELDS) });
   names.registerVariable('n', 'int');
-  return { rule, login: mapping, attribute: mapping, 'user-name': names };
+  const accounts = base();
+  const account = { login: 'string', attributes: 'map<string, string>', entitlements: 'list<string>' };
+  accounts.registerVariable({ name: 'account', schema: account });
+  return { rule, login: mapping, attribute: mapping, 'user-name': names, 'service-account': accounts };
 }
 
 function base(...subjects: readonly (readonly [string, readonly string[]])[]): Environment {

@@ -42,6 +42,22 @@ const handover = z
   })
   .describe('What becomes of the things of somebody who left (Tier 3).');
 
+const serviceAccounts = z
+  .strictObject({
+    when: expression
+      .optional()
+      .describe(
+        'Boolean CEL over account.login, account.attributes.NAME and account.entitlements: which of the accounts that belong to nobody are service accounts.',
+      ),
+    secrets: z
+      .record(z.string().min(1), z.string())
+      .default({})
+      .describe(
+        "Login: reference to the service's own secret (env:, file: or vault:). With it, closing and restoring are proven by a real sign-in.",
+      ),
+  })
+  .describe('Accounts of programs, not of people.');
+
 export const applicationSchema = z
   .strictObject({
     slug,
@@ -76,6 +92,7 @@ export const applicationSchema = z
         'Entitlements here that administer the application itself: whoever leaves as the last of one is told of.',
       ),
     handover: handover.optional(),
+    serviceAccounts: serviceAccounts.optional(),
     preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
     canaryLogin: z
       .string()
@@ -188,6 +205,13 @@ export const lifecycleSchema = z
       .max(20)
       .default(['1m', '15m', '24h', '7d', '90d'])
       .describe('How long after a cut every account that it closed is looked at again.'),
+    serviceAccounts: z
+      .strictObject({
+        owners: z.int().min(2).max(20).default(2),
+        screamTest: duration.default('14d'),
+      })
+      .prefault({})
+      .describe('How many owners must agree before one is removed, and how long it stays closed before that.'),
     userNames: z.strictObject({
       patterns: z.array(expression).min(1).describe('CEL over name.* and n, tried in order; n counts from 2.'),
       maxLength: z.int().min(4).max(256),

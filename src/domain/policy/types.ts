@@ -23,6 +23,16 @@ export interface HandoverPolicy {
   };
 }
 
+/** What policy says of accounts of programs at one application. */
+export interface ServiceAccountPolicy {
+  /** Which accounts that belong to nobody are service accounts. */
+  readonly when?: Expression;
+  /** Attributes of the target that `when` reads. */
+  readonly reads: readonly string[];
+  /** Login -> reference to the service's own secret. */
+  readonly secrets: Readonly<Record<string, string>>;
+}
+
 /** A tier's deadline, and those of single operations that have one of their own. */
 export interface TierPolicy {
   readonly deadlineMs: number;
@@ -59,6 +69,7 @@ export interface ApplicationPolicy {
   /** Entitlements that administer the application itself: somebody must be left who has one. */
   readonly administrators: readonly string[];
   readonly handover?: HandoverPolicy;
+  readonly serviceAccounts?: ServiceAccountPolicy;
   /** May pre-hires be provisioned here before they start (disabled), or would they be visible (edge case 19)? */
   readonly preStart: boolean;
   /** Canary account that must still sign in for a negative probe to count (design D5). */
@@ -134,6 +145,8 @@ export interface LifecyclePolicy {
   readonly recutSettleMs: number;
   /** How long after a cut its accounts are looked at again, rising. */
   readonly staysDeadMs: readonly number[];
+  /** How many owners must agree to the removal of a service account, at least two, and how long it stays closed before that. */
+  readonly serviceAccounts: { readonly owners: number; readonly screamTestMs: number };
 }
 
 /** One checked, compiled-at-load policy. The same object serves execution, preview, reconciliation and "why". */
@@ -172,6 +185,13 @@ export interface MappingContext extends RuleContext {
   readonly empty: ReadonlyMap<string, 'cleared' | 'missing'>;
 }
 
+/** An account at a target as the expressions about service accounts see it. */
+export interface ServiceAccountContext {
+  readonly login: string;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly entitlements: readonly string[];
+}
+
 export interface NameContext {
   readonly given: string;
   readonly family: string;
@@ -188,6 +208,8 @@ export interface PolicyEvaluators {
   login(application: ApplicationSlug, context: MappingContext): string;
   /** Managed attributes only: an absent name means "leave as it is at the target", null means "clear". */
   attributes(application: ApplicationSlug, context: MappingContext): Readonly<Record<string, AttributeValue>>;
+  /** Whether an account that belongs to nobody is a service account. False where policy does not say. */
+  isServiceAccount(application: ApplicationSlug, account: ServiceAccountContext): boolean;
   /** User name by pattern `index` with counter `n`, before limits are applied. */
   userName(index: number, name: NameContext, n: number): string;
   /** Whether pattern `index` reads the counter; one that does not gives one candidate only. */

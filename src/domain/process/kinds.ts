@@ -14,8 +14,11 @@ export const TRANSITION_KINDS = [
 ] as const;
 export type TransitionKind = (typeof TRANSITION_KINDS)[number];
 
-/** The lifecycle processes (workflow types) that carry transitions out. */
-export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'operator'] as const;
+/** What a process is about: a transition of a person, or a service account that may not be needed any more. */
+export type ProcessSubject = TransitionKind | 'service-account';
+
+/** The lifecycle processes (workflow types): those that carry transitions out, and the one that ends service accounts. */
+export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'operator', 'service-account'] as const;
 export type ProcessKind = (typeof PROCESS_KINDS)[number];
 
 /** Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. */
@@ -36,7 +39,7 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
  * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
  * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
  * cut (Tier 1), deprovision (Tier 2), handover (Tier 3: what the leaver owns and the mail that still comes), archive and delete (Tier 4),
- * undo (a rescinded hire).
+ * undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again).
  */
 export const PHASES = [
   'provision',
@@ -50,6 +53,8 @@ export const PHASES = [
   'archive',
   'delete',
   'undo',
+  'scream-test',
+  'restore',
 ] as const;
 export type Phase = (typeof PHASES)[number];
 

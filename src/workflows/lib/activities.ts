@@ -18,6 +18,7 @@ type Bookkeeping = Omit<
   | 'correlateImport'
   | 'linkImport'
   | 'probeHealth'
+  | 'findServiceAccount'
 >;
 
 const local = proxyLocalActivities<Bookkeeping>({
@@ -96,6 +97,18 @@ export function applicationTests(application: string): Pick<Activities, 'runAppl
     startToCloseTimeout: '2m',
     retry: { maximumAttempts: 3 },
     summary: `test ${application}`,
+  });
+}
+
+/** A look for one account, where its target is reachable. */
+export function lookUps(application: string): Pick<Activities, 'findServiceAccount'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    taskQueue: applicationQueue(application),
+    startToCloseTimeout: '1m',
+    scheduleToCloseTimeout: '15m',
+    priority: { priorityKey: 4 },
+    summary: `look for a service account at ${application}`,
   });
 }
 

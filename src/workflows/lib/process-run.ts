@@ -34,7 +34,8 @@ import { BLOCKED_ON, DUE_AT, PHASE } from './search-attributes.js';
 import { Saga } from './saga.js';
 import { now, waitUntil } from './wait.js';
 
-export type BlockedOn = 'date' | 'grace-period' | 'approval' | 'operator-task' | 'retention' | typeof LEGAL_HOLD;
+export type BlockedOn =
+  'date' | 'grace-period' | 'approval' | 'operator-task' | 'retention' | 'scream-test' | typeof LEGAL_HOLD;
 
 interface Approval extends PendingApproval {
   /** `deciding`: taken, and on its way into the approval's row; a second decision is refused from here on. */
@@ -187,6 +188,8 @@ export class ProcessRun {
 
   /** Wakes the person's identity workflow; one that has completed has nothing to do for us. */
   async tellQueue(news: { readonly isEnding?: boolean } = {}): Promise<void> {
+    // A service account is nobody's queue.
+    if (this.input.processKind === 'service-account') return;
     const queue = getExternalWorkflowHandle(identityWorkflowId(this.input.identityId));
     await quietly(queue.signal(processAdvancedSignal, { processId: this.input.processId, ...news }));
   }
