@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { alone } from './alone.mjs';
 import { root, say, SetupError } from './root.mjs';
 
 const assets = new Set(['.json', '.sql', '.yaml', '.yml', '.html', '.css', '.svg', '.csv', '.ps1']);
@@ -17,13 +18,19 @@ const assets = new Set(['.json', '.sql', '.yaml', '.yml', '.html', '.css', '.svg
 export async function ensureBuilt({ force = false } = {}) {
   const stamp = join(root, 'build', '.stamp');
   const wanted = sourceHash();
-  if (!force && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return false;
-  say('Compiling ...');
-  rmSync(stamp, { force: true });
-  compile();
-  await bundleWorkflows({ force });
-  writeFileSync(stamp, wanted);
-  return true;
+  const isFresh = () => !force && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+  if (isFresh()) return false;
+  mkdirSync(dirname(stamp), { recursive: true });
+  return alone(join(root, 'build', '.building'), 'compiles', async () => {
+    // The one that this waited for may have done it.
+    if (isFresh()) return false;
+    say('Compiling ...');
+    rmSync(stamp, { force: true });
+    compile();
+    await bundleWorkflows({ force });
+    writeFileSync(stamp, wanted);
+    return true;
+  });
 }
 
 function compile() {

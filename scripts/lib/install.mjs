@@ -1,9 +1,9 @@
 /** Brings node_modules in line with package-lock.json. Plain Node >= 20, no dependencies: it runs before there are any. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { alone } from './alone.mjs';
 import { root, say, SetupError } from './root.mjs';
 
 /**
@@ -15,7 +15,7 @@ export async function ensureInstalled(folder = root) {
   const stamp = join(folder, 'node_modules', '.tenure-installed');
   const wanted = lockHash(folder);
   if (readText(stamp) === wanted) return;
-  await alone(folder, async () => {
+  await alone(join(folder, '.tenure-installing'), 'installs the packages', async () => {
     // The one that this waited for may have done it.
     if (readText(stamp) === wanted) return;
     if (!isComplete(folder)) {
@@ -31,51 +31,6 @@ export async function ensureInstalled(folder = root) {
     // Written last: whatever interrupts the steps above leaves no stamp, and the next call starts over.
     writeFileSync(stamp, wanted);
   });
-}
-
-/** Two installs at once (npm start here, npx tenure there) take each other's files away: the second one waits. The lock of a process that is gone counts for nothing. */
-async function alone(folder, work) {
-  const lock = join(folder, '.tenure-installing');
-  let told = false;
-  while (!take(lock)) {
-    const holder = Number(readText(lock));
-    if (holder > 0 && !isAlive(holder)) {
-      rmSync(lock, { force: true });
-      continue;
-    }
-    if (!told) say(`Another command (process ${holder || 'unknown'}) installs the packages; waiting for it ...`);
-    told = true;
-    await delay(200);
-  }
-  try {
-    await work();
-  } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-/** True when the lock is ours now. Written aside and linked, so that it never stands without its holder. */
-function take(lock) {
-  const mine = `${lock}.${process.pid}`;
-  writeFileSync(mine, String(process.pid));
-  try {
-    linkSync(mine, lock);
-    return true;
-  } catch (error) {
-    if (error.code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    rmSync(mine, { force: true });
-  }
-}
-
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
 }
 
 function lockHash(folder) {

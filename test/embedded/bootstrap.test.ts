@@ -10,6 +10,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const fakeNpm = join(root, 'test', 'embedded', 'fixtures', 'fake-npm.js');
 const install = join(root, 'scripts', 'lib', 'install.mjs');
+const alone = join(root, 'scripts', 'lib', 'alone.mjs');
 const nodeModule = join(root, 'scripts', 'lib', 'node.mjs');
 
 describe('the bootstrap', () => {
@@ -60,6 +61,19 @@ describe('the bootstrap', () => {
     expect(await ensureInstalled()).toBe('');
     expect(calls()).toHaveLength(2);
     expect(existsSync(join(folder, '.tenure-installing'))).toBe(false);
+  });
+
+  it('never works under a lock that another process holds', async () => {
+    const work = `import(${JSON.stringify(alone)}).then((m) => m.alone('lock', 'works', async () => {
+      const { appendFileSync } = process.getBuiltinModule('node:fs');
+      appendFileSync('work', 'begin ');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      appendFileSync('work', 'end ');
+    }))`;
+    const env = { ...process.env, NODE_OPTIONS: '' };
+    await Promise.all([1, 2, 3, 4].map(() => run(process.execPath, ['-e', work], { cwd: folder, env })));
+    expect(readFileSync(join(folder, 'work'), 'utf8')).toBe('begin end '.repeat(4));
+    expect(existsSync(join(folder, 'lock'))).toBe(false);
   });
 
   it('says what to do when the disk is full or the copy is incomplete', async () => {
