@@ -1,9 +1,10 @@
 /** npm run bench -- NAME: sets up what is needed and measures. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuilt } from './lib/build.mjs';
+import { compileFolder, copyBeside } from './lib/compile.mjs';
 import { ensureInstalled } from './lib/install.mjs';
 import { continueUnderPinnedNode, requireBootstrapNode } from './lib/node.mjs';
 import { fail, root, say, SetupError } from './lib/root.mjs';
@@ -62,7 +63,7 @@ try {
     await ensureInstalled();
     await continueUnderPinnedNode();
     await ensureBuilt();
-    await compile('bench');
+    await compileFolder('bench');
     await run(options);
   }
   process.exit(0);
@@ -88,7 +89,7 @@ async function run({ bench, ...options }) {
 
 /** The real systems are those of the tests, in a folder that goes with all of them. */
 async function withTestSystems(options) {
-  for (const folder of ['support', 'systems', 'connectors']) await compile(join('test', folder));
+  for (const folder of ['support', 'systems', 'connectors']) await compileFolder(join('test', folder));
   copyBeside(join('docs', 'connectors', 'vault.md'));
   const { default: setUp } = await import('../test/support/global-setup.mjs');
   const { default: tearDown } = await import('../test/support/global-teardown.mjs');
@@ -151,31 +152,6 @@ function readOptions(args) {
   }
 }
 
-/** build/FOLDER from FOLDER, beside build/src; what is no TypeScript goes along as it is. */
-async function compile(folder) {
-  const { transformFile } = await import('@swc/core');
-  for (const source of filesOf(join(root, folder), /\.(mjs|yaml|json)$/)) copyBeside(relative(root, source));
-  for (const source of filesOf(join(root, folder), /(?<!\.test)\.ts$/)) {
-    const target = join(root, 'build', relative(root, source)).replace(/\.ts$/, '.js');
-    const { code } = await transformFile(source, {
-      swcrc: false,
-      sourceMaps: 'inline',
-      jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
-      module: { type: 'es6' },
-    });
-    if (existsSync(target) && readFileSync(target, 'utf8') === code) continue;
-    mkdirSync(dirname(target), { recursive: true });
-    // Made aside and put in place whole, for a bench that may run already.
-    writeFileSync(`${target}.${process.pid}`, code);
-    renameSync(`${target}.${process.pid}`, target);
-  }
-}
-
-function copyBeside(path) {
-  mkdirSync(join(root, 'build', dirname(path)), { recursive: true });
-  cpSync(join(root, path), join(root, 'build', path));
-}
-
 /** build/bench/FOLDER/NAME-bundle.js from NAME-workflows.js. */
 async function bundle(name, prefix) {
   const folder = join(root, 'build', 'bench', name);
@@ -193,10 +169,4 @@ async function bundle(name, prefix) {
   writeFileSync(`${target}.${process.pid}`, code);
   renameSync(`${target}.${process.pid}`, target);
   writeFileSync(stamp, wanted);
-}
-
-function filesOf(folder, pattern) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && pattern.test(entry.name))
-    .map((entry) => join(entry.parentPath, entry.name));
 }
