@@ -11,7 +11,7 @@ const usage = `npm run crash-matrix [-- OPTIONS]
 Kills worker, API, Postgres and Temporal before, during and after each operation of a leaver, on a stack of its own (in a temporary folder, gone afterwards),
 and counts at the targets what each person's leaver did: nothing may be lost, nothing done twice. Progress goes to stderr. Ends with 1 when a cell is not well.
 
-  --cells FROM-TO   these cells only, by number (1 to 132: victim by victim, moment by moment, kind by kind)
+  --cells LIST      these cells only, by number: 1-33,40 (1 to 132: victim by victim, moment by moment, kind by kind)
   --only KIND       cells of this operation kind only, for instance check-in
   --json            the JSON document instead of the table
   --out FILE        write the JSON document to FILE as well; cells that FILE has already are not run again
@@ -48,8 +48,8 @@ function readOptions(args) {
       },
     });
     if (values.help) return undefined;
-    if (values.cells !== undefined && !/^\d+(-\d+)?$/.test(values.cells))
-      throw new SetupError('--cells takes FROM-TO, for instance 1-33.');
+    if (values.cells !== undefined && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(values.cells))
+      throw new SetupError('--cells takes numbers and ranges, for instance 1-33,40.');
     const { cells, only, json, out } = values;
     return {
       cells,

@@ -45,15 +45,17 @@ export function allCells(): readonly Cell[] {
   return cells.map((cell, index) => ({ number: index + 1, ...cell }));
 }
 
-/** `size` cells drawn by `random` (numbers in [0, 1)), and as many more as it takes for every kind to be among them. */
+/** `size` cells drawn by `random` (numbers in [0, 1)), and one more of each kind that is not among them, at kills that are drawn already. */
 export function sampleOf(size: number, random: () => number): readonly Cell[] {
   const shuffled = allCells()
     .map((cell) => ({ cell, place: random() }))
     .sort((a, b) => a.place - b.place)
     .map(({ cell }) => cell);
   const drawn = shuffled.slice(0, size);
+  const isDrawnKill = ({ victim, moment }: Cell): boolean =>
+    drawn.some((cell) => cell.victim === victim && cell.moment === moment);
   const missing = KINDS.filter((kind) => drawn.every((cell) => cell.kind !== kind));
-  const more = missing.flatMap((kind) => shuffled.slice(size).find((cell) => cell.kind === kind) ?? []);
+  const more = missing.flatMap((kind) => shuffled.find((cell) => cell.kind === kind && isDrawnKill(cell)) ?? []);
   return [...drawn, ...more].sort((a, b) => a.number - b.number);
 }
 

@@ -2,14 +2,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { say } from '../result.js';
-import { allCells } from './cells.js';
-import type { Cell, LeaverKind } from './cells.js';
+import { KINDS, allCells } from './cells.js';
+import type { Cell } from './cells.js';
 import { isWell, printed, resultOf, resultSchema } from './result.js';
 import type { MatrixResult } from './result.js';
 import { runCells } from './run.js';
 
 export interface MatrixOptions {
-  /** `FROM-TO`, numbers of cells from 1; undefined: all. */
+  /** Numbers of cells from 1 and ranges of them, `1-33,40`; undefined: all. */
   readonly cells: string | undefined;
   /** One operation kind. */
   readonly only: string | undefined;
@@ -50,10 +50,9 @@ function readResult(file: string): MatrixResult | undefined {
 
 function chosen({ cells, only }: MatrixOptions): readonly Cell[] {
   const all = allCells();
-  const [from = 1, to = from] = cells === undefined ? [1, all.length] : cells.split('-').map(Number);
-  const found = all.filter(
-    (cell) => cell.number >= from && cell.number <= to && (only === undefined || cell.kind === (only as LeaverKind)),
-  );
-  if (found.length === 0) throw new Error(`no such cells; there are 1-${all.length}`);
+  const ranges = (cells ?? `1-${all.length}`).split(',').map((range) => range.split('-').map(Number));
+  const isIn = (number: number): boolean => ranges.some(([from = 0, to = from]) => number >= from && number <= to);
+  const found = all.filter((cell) => isIn(cell.number) && (only === undefined || cell.kind === only));
+  if (found.length === 0) throw new Error(`no such cells; there are 1-${all.length}, of the kinds ${KINDS.join(', ')}`);
   return found;
 }
