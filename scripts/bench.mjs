@@ -38,6 +38,11 @@ Progress goes to stderr, one JSON document to stdout. docs/performance.md says w
     --backlog-cuts N    cuts behind them (default 60)
     --people N          people who are cut at once (default 1000)
 
+  instants            from the instant at which somebody is due to the start of their process
+    --waiting N         people who sleep in workflows meanwhile (default 10000)
+    --parked N          people in Postgres, due beyond the horizon (default 90000)
+    --sample N          people who fall due, twice (default 200)
+
   --out FILE          write the JSON document to FILE as well
   --help              this text
 `;
@@ -47,6 +52,7 @@ const benches = {
   spine: { people: 100, rounds: 3, concurrency: 16, 'idle-people': 20 },
   connectors: { people: 20, rounds: 5 },
   queues: { applications: 200, people: 10, rounds: 3 },
+  instants: { waiting: 10_000, parked: 90_000, sample: 200 },
   'kill-switch': { cuts: 200, accounts: 20, backlog: 10_000, 'backlog-cuts': 60, people: 1_000 },
 };
 
@@ -82,6 +88,10 @@ async function run({ bench, ...options }) {
   if (bench === 'kill-switch') {
     const { runKillSwitch } = await import('../build/bench/kill-switch/main.js');
     return runKillSwitch(options);
+  }
+  if (bench === 'instants') {
+    const { runInstants } = await import('../build/bench/instants/main.js');
+    return runInstants(options);
   }
   const { runSpine } = await import('../build/bench/spine/main.js');
   return runSpine(options);

@@ -11,6 +11,7 @@ import { CutRunner } from '../../src/api/cuts/runner.js';
 import { acceptRecords } from '../../src/api/hr/intake.js';
 import type { Caller } from '../../src/api/http/tokens.js';
 import { cutIdentity } from '../../src/api/identities/cut.js';
+import type { IntakeDeps } from '../../src/api/hr/intake.js';
 import { createMetrics } from '../../src/api/metrics.js';
 import { openDatabase } from '../../src/db/database.js';
 import type { Database } from '../../src/db/database.js';
@@ -26,6 +27,8 @@ export interface Door {
   readonly client: Client;
   /** Records hires of new people; with `isTold: false` nobody is told until `tell`. */
   hire(count: number, isTold?: boolean): Promise<readonly IdentityId[]>;
+  /** Takes HR records as they are, and tells of them. Throws when one is not accepted. */
+  record(records: readonly Record<string, unknown>[]): Promise<readonly IdentityId[]>;
   /** Tells the identity workflows of everybody who was recorded silently. */
   tell(): void;
   cut(identityId: IdentityId): Promise<void>;
@@ -58,14 +61,11 @@ export function openDoor(tenancy: Tenancy): Door {
   return {
     db,
     client: tenancy.client,
-    async hire(count, isTold = true) {
+    hire(count, isTold = true) {
       const records = Array.from({ length: count }, () => people.next().value);
-      const intake = isTold ? deps : { ...deps, dispatcher: { notify: (notice: Notice) => void silent.push(notice) } };
-      const results = await acceptRecords(intake, { name: 'bench' }, records);
-      const refused = results.find((result) => result.status !== 'accepted');
-      if (refused !== undefined) throw new Error(`a hire was not accepted: ${JSON.stringify(refused)}`);
-      return results.flatMap((result) => result.identityId ?? []);
+      return accept(isTold ? deps : { ...deps, dispatcher: { notify: (notice) => void silent.push(notice) } }, records);
     },
+    record: (records) => accept(deps, records),
     tell() {
       for (const notice of silent.splice(0)) dispatcher.notify(notice);
     },
@@ -88,6 +88,13 @@ export function openDoor(tenancy: Tenancy): Door {
       await db.destroy();
     },
   };
+}
+
+async function accept(intake: IntakeDeps, records: readonly Record<string, unknown>[]): Promise<readonly IdentityId[]> {
+  const results = await acceptRecords(intake, { name: 'bench' }, records);
+  const refused = results.find((result) => result.status !== 'accepted');
+  if (refused !== undefined) throw new Error(`a record was not accepted: ${JSON.stringify(refused)}`);
+  return results.flatMap((result) => result.identityId ?? []);
 }
 
 /** Two of them are the four eyes of a cut of many. */

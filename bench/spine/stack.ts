@@ -30,6 +30,8 @@ export interface Tenancy {
   readonly ownerUrl: string;
   readonly masterKey: string;
   readonly client: Client;
+  /** The client's. */
+  readonly connection: Connection;
   /** What a worker of this tenancy needs. */
   readonly env: Variables;
 }
@@ -129,6 +131,7 @@ async function createTenancy(options: TenancyOptions): Promise<Tenancy> {
     ownerUrl: urls.owner,
     masterKey,
     client: new Client({ connection, namespace }),
+    connection,
     env: {
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: namespace,
