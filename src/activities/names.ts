@@ -1,11 +1,12 @@
 import { appending, behind, sealAudit } from '../db/audit.js';
 import type { SealedAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
+import type { KeyRing } from '../db/keys.js';
 import { candidates, mailAddress } from '../domain/naming/user-name.js';
 import type { CompiledPolicy } from '../domain/policy/types.js';
 import type { Names } from '../planning/names.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
-import { heldNames, namesFrom } from '../planning/names.js';
+import { erasedName, heldNames, namesFrom } from '../planning/names.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { TenureError } from './lib/boundary.js';
@@ -69,7 +70,7 @@ async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise
   });
   try {
     await deps.db.transaction().execute(async (trx) => {
-      await claim(trx, reservation, mail, record);
+      await claim(trx, deps.keys, reservation, mail, record);
       if (former.userName !== '' || former.mail !== '') await releaseOthers(trx, reservation, [userName, mail]);
     });
     return true;
@@ -81,9 +82,10 @@ async function tryReserve(deps: ActivityDeps, reservation: Reservation): Promise
 
 class Taken extends Error {}
 
-/** Takes both names, with the record of it, or none: raises Taken when anybody else has, or had not long ago, one of them. */
+/** Takes both names, with the record of it, or none: raises Taken when anybody else, erased or not, has, or had not long ago, one of them. */
 async function claim(
   trx: Queryable,
+  keys: KeyRing,
   { identityId, userName, now }: Reservation,
   mail: string,
   record: SealedAudit,
@@ -130,11 +132,21 @@ async function claim(
         .selectFrom('claimed')
         .select((of) => of.fn.countAll<string>().as('count'))
         .as('names'),
+      eb
+        .selectFrom('name_reservation as former')
+        .select((of) => of.fn.countAll<string>().as('count'))
+        .where(
+          'former.folded',
+          'in',
+          rows.map((row) => erasedName(keys, row.scope, row.folded)),
+        )
+        .where((of) => of.or([of('former.blocked_until', 'is', null), of('former.blocked_until', '>=', now)]))
+        .as('erased'),
       appending(identityId, record).as('audit'),
     ])
     .where(behind('claimed', 'profile'))
     .executeTakeFirstOrThrow();
-  if (Number(claimed.names) < rows.length) throw new Taken();
+  if (Number(claimed.names) < rows.length || Number(claimed.erased) > 0) throw new Taken();
 }
 
 async function releaseOthers(trx: Queryable, reservation: Reservation, keep: readonly string[]): Promise<void> {

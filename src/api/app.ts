@@ -15,6 +15,7 @@ import { ApprovalsController } from './approvals/approvals.controller.js';
 import { AuditController } from './audit/audit.controller.js';
 import { API_DEPS } from './deps.js';
 import type { ApiDeps } from './deps.js';
+import { ErasuresController } from './erasures/erasures.controller.js';
 import { HealthController } from './health/health.controller.js';
 import { HrController } from './hr/hr.controller.js';
 import { AuthGuard } from './http/auth.guard.js';
@@ -58,6 +59,7 @@ class ApiModule {
         ProcessesController,
         NoticesController,
         ReportsController,
+        ErasuresController,
         ApprovalsController,
         TasksController,
         ApplicationsController,

@@ -5,6 +5,7 @@ import { addAppCommands } from './app-commands.js';
 import { CliContext } from './context.js';
 import type { GlobalOptions } from './context.js';
 import { addCutCommands } from './cut-commands.js';
+import { addErasureCommands } from './erasure-commands.js';
 import { CliError, EXIT } from './exit.js';
 import type { ExitCode } from './exit.js';
 import { addHrCommands } from './hr-commands.js';
@@ -48,6 +49,7 @@ export async function runCli(
     addPeopleCommands(program, context);
     addHoldCommands(program, context);
     addCutCommands(program, context);
+    addErasureCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
     addServiceAccountCommands(program, context);

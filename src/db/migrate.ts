@@ -7,6 +7,7 @@ import * as appendAudit from './migrations/0003-append-audit.js';
 import * as applicationState from './migrations/0004-application-state.js';
 import * as legalHold from './migrations/0006-legal-hold.js';
 import * as reportNotice from './migrations/0008-report-notice.js';
+import * as erasure from './migrations/0012-erasure.js';
 import * as cutBatch from './migrations/0005-cut-batch.js';
 import * as serviceAccount from './migrations/0010-service-account.js';
 
@@ -77,6 +78,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0008-report-notice': reportNotice,
             '0005-cut-batch': cutBatch,
             '0010-service-account': serviceAccount,
+            '0012-erasure': erasure,
           }),
       },
     });

@@ -380,6 +380,23 @@ export interface LegalHoldTable {
   lifted_by: string | null;
   lift_reason: Buffer | null;
 }
+/** `queued`: confirmed, and waits for the end of the retention duty. `withdrawn`: the person works here again. */
+export type ErasureState = 'proposed' | 'queued' | 'done' | 'expired' | 'withdrawn';
+export interface ErasureTable {
+  erasure_id: string;
+  identity_id: IdentityId;
+  state: ErasureState;
+  /** Under the person's key: gone with it. */
+  reason: Buffer;
+  proposed_by: string;
+  proposed_by_identity: IdentityId | null;
+  proposed_at: Instant;
+  expires_at: Instant;
+  due_at: Instant | null;
+  confirmed_by: string | null;
+  confirmed_at: Instant | null;
+  ended_at: Instant | null;
+}
 export type CutBatchState = 'proposed' | 'running' | 'expired';
 export interface CutBatchTable {
   cut_id: string;
@@ -567,6 +584,7 @@ export interface Schema {
   application_state: ApplicationStateTable;
   credential_handover: CredentialHandoverTable;
   legal_hold: LegalHoldTable;
+  erasure: ErasureTable;
   cut_batch: CutBatchTable;
   cut_batch_person: CutBatchPersonTable;
   application_health: ApplicationHealthTable;

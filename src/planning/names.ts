@@ -2,6 +2,7 @@ import type { ExpressionBuilder } from 'kysely';
 import { jsonArrayFrom } from 'kysely/helpers/postgres';
 import type { Queryable } from '../db/database.js';
 import type { Schema } from '../db/schema.js';
+import type { KeyRing } from '../db/keys.js';
 import type { IdentityId } from '../domain/process/ids.js';
 
 /** The user name and mail address that a person holds now; empty texts while none is reserved. */
@@ -35,4 +36,9 @@ export async function loadNames(db: Queryable, identityId: IdentityId): Promise<
     .where('identity_id', '=', identityId)
     .executeTakeFirst();
   return namesFrom(row?.held ?? []);
+}
+
+/** What is left of a reserved name whose person was erased: nobody reads it back, and it still meets the same name. */
+export function erasedName(keys: KeyRing, scope: string, folded: string): string {
+  return `erased:${keys.blindIndex(`name/${scope}`, folded).toString('hex')}`;
 }

@@ -294,6 +294,24 @@ describe('commands', () => {
     expect((await tenure('cut', '--help')).out).toContain('--dry-run');
   });
 
+  it('asks for an erasure, says why it is refused, and a second principal confirms', async () => {
+    const { identityId } = (await api.hr(hire())).body.results[0];
+    const erase = (...more: string[]) => tenure('erase', identityId, '--reason', 'asked', ...more);
+    const working = await erase('--dry-run');
+    expect([working.code, working.err]).toEqual([4, expect.stringContaining('The person works here')]);
+    await tenure('cut', identityId, '--yes', '--no-wait');
+    await api.db.updateTable('identity').set({ next_due_at: null }).where('identity_id', '=', identityId).execute();
+    expect((await erase()).err).toContain('The earliest date is 20');
+    const proposed = JSON.parse((await erase('--queue', '--json')).out);
+    expect(proposed).toMatchObject({ state: 'proposed' });
+    expect((await tenure('erasures')).out).toContain(proposed.erasureId);
+    expect((await tenure('erasures', 'confirm', proposed.erasureId)).code).toBe(2);
+    expect((await tenure('erasures', 'confirm', proposed.erasureId, '--yes')).code).toBe(4);
+    const other = await tenure('erasures', 'confirm', proposed.erasureId, '--yes', '--token', api.tokens.hr);
+    expect([other.code, other.out]).toEqual([0, expect.stringContaining('queued')]);
+    expect((await tenure('erase', identityId)).code).toBe(2);
+  });
+
   it('checks policy on this machine without a server, and names file, line and what was expected', async () => {
     const policy = fileURLToPath(new URL('../../policy', import.meta.url));
     const good = await tenure('policy', 'check', policy, '--url', 'http://127.0.0.1:1');

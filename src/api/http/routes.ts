@@ -144,6 +144,46 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: 'A page' },
   },
   {
+    method: 'POST',
+    path: '/v1/identities/:id/erasure',
+    access: ['admin', 'hr'],
+    tag: 'Erasure',
+    isIdempotent: true,
+    body: schemas.erasure,
+    summary: 'Asks to erase a person who has left; waits for a second principal',
+    answers: {
+      200: 'Erased already, or a dry run; nothing was written',
+      202: 'Proposed; Location is the list',
+      404: 'Unknown',
+      409: 'Works here, access not proven gone, legal hold, or records must still be kept: until when is in the detail',
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/erasures',
+    access: readers,
+    tag: 'Erasure',
+    query: schemas.pageQuery,
+    summary: 'Erasure requests, newest first; nothing personal',
+    answers: { 200: 'A page' },
+  },
+  {
+    method: 'POST',
+    path: '/v1/erasures/:id/confirmation',
+    access: ['admin', 'hr'],
+    tag: 'Erasure',
+    isIdempotent: true,
+    summary:
+      'Confirms an erasure, as somebody else than who asked for it: done at once, or at the end of the retention duty',
+    answers: {
+      200: 'Done, or queued',
+      403: 'You asked for it',
+      404: 'Unknown',
+      409: 'Confirmed already, or something stands against it',
+      410: 'Expired',
+    },
+  },
+  {
     method: 'GET',
     path: '/v1/identities/:id/cut/progress',
     // Whoever may start a cut may watch it.

@@ -54,6 +54,14 @@ export const legalHoldsQuery = z.strictObject({
   after: afterSchema,
   limit: limitSchema,
 });
+export const erasure = z.strictObject({
+  reason: note('a reason of 1 to 2,000 characters'),
+  dryRun: z.boolean(expects('true or false')).default(false).describe('Say whether it could be done; write nothing.'),
+  queue: z
+    .boolean(expects('true or false'))
+    .default(false)
+    .describe('Wait for the end of the retention duty instead of being refused.'),
+});
 export const cuts = z.strictObject({
   people: z
     .array(z.string(expects('a person')).trim().min(1, expects('a person')).max(300, expects('a person')))

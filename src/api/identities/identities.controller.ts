@@ -14,6 +14,7 @@ import type { Page } from '../http/paging.js';
 import { ApiProblem, notFound } from '../http/problem.js';
 import * as schemas from '../http/schemas.js';
 import { validated } from '../http/validate.js';
+import { requestErasure } from '../erasures/requests.js';
 import { collectCredential } from './credential.js';
 import { cutIdentity } from './cut.js';
 import { identityDetail } from './detail.js';
@@ -149,6 +150,22 @@ export class IdentitiesController {
   async lift(@Param('id') id: string, @Body() body: unknown, @Req() request: FastifyRequest): Promise<object> {
     const order = validated(schemas.legalHoldLift, body);
     return liftHold(this.deps, { ...inAnothersCase(request, id), ...order });
+  }
+
+  @Post(':id/erasure')
+  @HttpCode(202)
+  async erasure(
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<object> {
+    const order = validated(schemas.erasure, body);
+    const { identityId } = inAnothersCase(request, id);
+    const answer = await requestErasure(this.deps, { identityId, caller: callerIn(request), ...order });
+    if (answer.state === 'proposed') void reply.header('location', '/v1/erasures');
+    else void reply.status(200);
+    return answer;
   }
 
   @Post(':id/credential')

@@ -156,7 +156,7 @@ class ExpressionCompiler {
   }
 
   lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
-    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, serviceAccounts, ...rest } =
+    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, serviceAccounts, erasure, ...rest } =
       file.value;
     const path = (index: number): YamlPath => ['userNames', 'patterns', index];
     userNames.patterns.forEach((source, index) => {
@@ -179,6 +179,10 @@ class ExpressionCompiler {
         proposalExpiresAfterMs: durationMs(killSwitch.proposalExpiresAfter),
       },
       serviceAccounts: { owners: serviceAccounts.owners, screamTestMs: durationMs(serviceAccounts.screamTest) },
+      erasure: {
+        keepDays: erasure.keepDays,
+        proposalExpiresAfterMs: durationMs(erasure.proposalExpiresAfter),
+      },
       userNames: {
         ...userNames,
         patterns: userNames.patterns.map((source, index) => expressionAt(file, path(index), source)),

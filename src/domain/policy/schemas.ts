@@ -199,6 +199,15 @@ export const lifecycleSchema = z
       .describe(
         'Cuts of many people at once: above how many a second person confirms, how long that may take, how many at most.',
       ),
+    erasure: z
+      .strictObject({
+        keepDays: days.default(3_650),
+        proposalExpiresAfter: duration.default('7d'),
+      })
+      .prefault({})
+      .describe(
+        'Erasure requests: how long after the end of access the records of a person must be kept, and how long a second person has to confirm.',
+      ),
     recutSettle: duration.describe('Wait before a cut is probed again when an older write was in flight.'),
     staysDead: z
       .array(duration)

@@ -132,6 +132,8 @@ export interface LifecyclePolicy {
     readonly atMost: number;
     readonly proposalExpiresAfterMs: number;
   };
+  /** How long after the end of access a person's records must be kept, and how long a second person has to confirm an erasure. */
+  readonly erasure: { readonly keepDays: number; readonly proposalExpiresAfterMs: number };
   readonly userNames: {
     /** Candidate patterns in order, CEL over `name` (transliterated given, family, initials) and `n` (counter from 2). */
     readonly patterns: readonly Expression[];
