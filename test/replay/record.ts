@@ -1,9 +1,13 @@
-/** Records the histories that replay.test.ts replays: `npm run record-histories`. Not a test: it asserts nothing that a run does not show by itself. */
+/**
+ * Records the histories that replay.test.ts replays: `npm run record-histories` all of them anew; with `-- -t 'under a legal hold'` that one, beside what is there. Not a
+ * test: it asserts nothing that a run does not show by itself.
+ */
 import { afterAll, beforeAll, it } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { scream } from '../../src/api/service-accounts/change.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
+import { ensureToken } from '../../src/api/http/tokens.js';
 import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
 import { faultyRegistry } from '../privacy/leaky-registry.js';
 import { declared, doorOf, makeService, openTask, operator, says, stands } from '../time/service-accounts.js';
@@ -25,7 +29,6 @@ let world: World;
 let native: NativeConnection;
 
 beforeAll(async () => {
-  clearHistories();
   world = await createWorld({ registry: faults.registry });
   native = await NativeConnection.connect({ address: world.address });
 });
@@ -265,8 +268,40 @@ async function onboarding(): Promise<void> {
   await store('applicationHealthWorkflow', 'all-well', 'application-health');
 }
 
-it('records', async () => {
+/** Held from before the end until after the last look: what waits for the hold goes on looking. */
+async function underHold(): Promise<void> {
+  const id = identityOf(await world.hr(hire(world, 'held')));
+  await reached(id, 'joiner', completed);
+  const door = await openDoor(world);
+  const token = `hr_${randomUUID()}`;
+  await ensureToken(world.deps.db, { name: 'hr-of-a-record', role: 'hr', token });
+  const hold = async (method: 'PUT' | 'DELETE'): Promise<void> => {
+    const answer = await fetch(`${door.url}/v1/identities/${id}/legal-hold`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ reason: 'a claim' }),
+    });
+    if (!answer.ok) throw new Error(`the hold: ${answer.status}`);
+  };
+  try {
+    await hold('PUT');
+    await said('held', 'end', 'end', { lastWorkingDay: day(0), manner: 'immediate' });
+    const { workflow_id: workflowId } = await processOf(world, id, 'leaver', (row) => row.state === 'tail');
+    await skip(world, workflowId, 91 * DAY_MS);
+    await reached(id, 'leaver', (row) => row.blocked_on === 'legal-hold');
+    await hold('DELETE');
+    await reached(id, 'leaver', completed);
+    await storeProcess(id, 'leaver', 'under-a-legal-hold');
+  } finally {
+    await door.app.close();
+  }
+}
+
+it('records everything', async () => {
+  clearHistories();
   await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence(), serviceAccounts()]);
   await dueSchedule();
   await onboarding();
 }, 180_000);
+
+it('records a leaver under a legal hold', underHold, 180_000);

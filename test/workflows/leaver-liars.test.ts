@@ -235,7 +235,7 @@ describe('deadlines and days of the policy', () => {
   }, 120_000);
 
   it('an account that is said to be deleted is seen at the target on the ninth day; then the link closes and the name stays reserved', async () => {
-    const id = await joined(world, 'undead');
+    const id = await joined(world, 'undead', { manager: 'boss' });
     const { login } = desk.accountOf('pundead.');
     await cut(world, 'undead');
     const tail = await processOf(world, id, 'leaver', (one) => one.state === 'tail' && one.due_at !== null);

@@ -49,10 +49,14 @@ export async function verifyVisit(
 /** A cut is never proven by a read alone: without a secret of ours to try, its probe says that it is unprovable (design D5). */
 function needsProbe(visit: VisitContext, operation: Operation, account: AccountRow): boolean {
   if (operation.kind === 'seal') return true;
-  // Put away and still refused; where no sign-in can be tried, that was said at the cut.
-  if (operation.kind === 'archive') return account.secret !== null && visit.connector.probeSignIn !== undefined;
+  // Put away and still refused; where a sign-in proves nothing, a person was asked at the cut.
+  if (operation.kind === 'archive') return account.secret !== null && canProbe(visit);
   const isSure = visit.row.phase === 'cut' || visit.row.phase === 'scream-test';
   return operation.kind === 'disable' && (account.secret !== null || isSure);
+}
+
+function canProbe(visit: VisitContext): boolean {
+  return visit.connector.probeSignIn !== undefined && visit.application.canaryLogin !== undefined;
 }
 
 /** Read while the target's reads could still lag behind the write. */
