@@ -150,7 +150,6 @@ export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promis
 export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly cancel: readonly string[] }> {
   return deps.db.transaction().execute(async (trx) => {
     const generation = await raiseGeneration(trx, input.identityId);
-    await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
     await trx
       .updateTable('process')
       .set({ generation, phase: 'cut' })
@@ -178,6 +177,8 @@ export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{
         now: input.now,
       });
     await withdrawOpenItems(trx, input.processId, input.now);
+    // Its record holds the chain: behind everything that is locked.
+    await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
     await appendAudit(trx, deps.keys, {
       identityId: input.identityId,
       at: input.now,

@@ -4,10 +4,11 @@ import pg from 'pg';
 import { setHold } from '../../src/api/identities/legal-hold.js';
 import { createMetrics } from '../../src/api/metrics.js';
 import type { ApiDeps } from '../../src/api/deps.js';
+import { ensureToken } from '../../src/api/http/tokens.js';
 import { openTask } from '../../src/activities/decisions.js';
 import { reserveNames } from '../../src/activities/names.js';
 import { planPhaseActivity } from '../../src/activities/phase.js';
-import { endProcess, markProcess, openProcess } from '../../src/activities/process.js';
+import { endProcess, enterCut, markProcess, openProcess } from '../../src/activities/process.js';
 import { advanceQueue } from '../../src/activities/queue.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { IdentityId, Instant, PlanId, ProcessId } from '../../src/domain/process/ids.js';
@@ -42,6 +43,8 @@ describe('who waits for a row does not hold the chain', () => {
   });
 
   const now = (): Instant => brand<Instant>(new Date().toISOString());
+  /** The leavers' last day is over. */
+  const inThirtyDays = (): Instant => brand<Instant>(new Date(Date.now() + 30 * 86_400_000).toISOString());
   const look = (identityId: IdentityId) => advanceQueue(world.deps, { identityId, now: now() });
 
   interface Held {
@@ -167,6 +170,20 @@ describe('who waits for a row does not hold the chain', () => {
     expect(await isChainFree(id, processRow(joiner), () => look(id))).toBe(true);
     const rows = await world.deps.db.selectFrom('process').select('state').where('process_id', '=', joiner).execute();
     expect(rows).toEqual([{ state: 'cancelled' }]);
+  });
+
+  it('a cut that takes the leaver’s own tokens, too', async () => {
+    const { id, leaver } = await leaving('token');
+    await ensureToken(world.deps.db, { name: 'theirs', role: 'auditor', token: `token_${randomUUID()}` });
+    await world.deps.db.updateTable('api_token').set({ identity_id: id }).where('name', '=', 'theirs').execute();
+    const cut = () => enterCut(world.deps, { ...refOf(id, leaver), now: inThirtyDays() });
+    expect(await isChainFree(id, processRow(leaver), cut)).toBe(true);
+    const row = await world.deps.db
+      .selectFrom('api_token')
+      .select('revoked_at')
+      .where('name', '=', 'theirs')
+      .executeTakeFirstOrThrow();
+    expect(row.revoked_at).not.toBeNull();
   });
 
   it('a legal hold', async () => {
