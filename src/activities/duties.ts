@@ -18,6 +18,8 @@ export interface Duties {
   /** Applications whose policy names administrative entitlements, where the leaver has an account. */
   readonly administered: readonly ApplicationSlug[];
   readonly isLastAdminOfTenure: boolean;
+  /** Service accounts that somebody who is gone owns; absent in histories from before there were any. */
+  readonly serviceAccounts?: number;
 }
 
 /** Looks what depends on a leaver, before or with the end of access; nothing of somebody who works on in another employment. Reads only. */
@@ -35,9 +37,17 @@ export async function dutiesOf(deps: ActivityDeps, input: Ref): Promise<Duties> 
   const isGone = endsAt === now;
   const { approvals } = await db
     .selectFrom('approval')
+    .innerJoin('process', 'process.process_id', 'approval.process_id')
     .select((eb) => eb.fn.countAll<string>().as('approvals'))
     .where('approver_identity_id', '=', identityId)
     .where('status', '=', 'pending')
+    .where('process.process_kind', '!=', 'service-account')
+    .executeTakeFirstOrThrow();
+  const { owned } = await db
+    .selectFrom('service_account_owner')
+    .select((eb) => eb.fn.countAll<string>().as('owned'))
+    .where('owner_identity_id', '=', identityId)
+    .where('ended_at', 'is', null)
     .executeTakeFirstOrThrow();
   const policy = await deps.policies.get(db, process.policy_version);
   const guarded = policy.applications.filter((one) => one.administrators.length > 0).map((one) => one.slug);
@@ -56,6 +66,7 @@ export async function dutiesOf(deps: ActivityDeps, input: Ref): Promise<Duties> 
     approvals: isGone ? Number(approvals) : 0,
     administered: accounts.map((row) => row.application),
     isLastAdminOfTenure: await isLastAdminOfTenure(db, identityId, now),
+    serviceAccounts: isGone ? Number(owned) : 0,
   };
 }
 
@@ -70,6 +81,8 @@ export async function handOnApprovals(deps: ActivityDeps, input: Ref): Promise<{
     .select(['approval_id', 'approval.identity_id', 'policy_version', 'effective_at'])
     .where('approver_identity_id', '=', input.identityId)
     .where('status', '=', 'pending')
+    // An owner's voice is nobody else's: it goes with the ownership (`handOnServiceAccounts`), and the heir is asked anew.
+    .where('process.process_kind', '!=', 'service-account')
     .orderBy('requested_at')
     .execute();
   let handedOn = 0;

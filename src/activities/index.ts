@@ -25,6 +25,8 @@ import type { PhaseInput } from './phase.js';
 import { endProcess, enterCut, markProcess, markStopped, openProcess } from './process.js';
 import type { ProcessEnd, ProcessMark } from './process.js';
 import { advanceQueue } from './queue.js';
+import { discoverServiceAccounts } from './service-accounts/discover.js';
+import { handOnServiceAccounts } from './service-accounts/hand-on.js';
 import { findServiceAccount } from './service-accounts/find.js';
 import { heedOperator, serviceAccountStep } from './service-accounts/step.js';
 import type { OperatorWord } from './service-accounts/step.js';
@@ -86,6 +88,10 @@ export function createActivities(deps: ActivityDeps) {
     dutiesOf: bind((input: Ref) => dutiesOf(deps, input)),
     lookForSuccessors: bind((input: AdministratorsInput) =>
       beating((beat) => lookForSuccessors(deps, input, beat.signal)),
+    ),
+    handOnServiceAccounts: bind((input: Ref) => handOnServiceAccounts(deps, input)),
+    discoverServiceAccounts: bind((input: ImportRef) =>
+      beating((beat) => discoverServiceAccounts(deps, getClient(), input, beat)),
     ),
     handOnApprovals: bind((input: Ref) => handOnApprovals(deps, input)),
     recordReport: bind((input: ReportInput) => recordReport(deps, input)),

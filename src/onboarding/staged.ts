@@ -3,7 +3,7 @@ import { normalised } from '../domain/correlation/correlate.js';
 import type { ApplicationPolicy } from '../domain/policy/types.js';
 import type { Json } from '../domain/process/json.js';
 
-/** What an import keeps of an account, sealed: what a person must see to decide, and what a link records. Nothing that policy does not map. */
+/** What an import keeps of an account, sealed: what a person must see to decide, and what a link records. Nothing that policy does not map or read. */
 export interface StagedBody {
   readonly login: string;
   readonly attributes: Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
@@ -11,7 +11,7 @@ export interface StagedBody {
 }
 
 export function stagedBody(application: ApplicationPolicy, account: ObservedAccount): StagedBody {
-  const mapped = new Set([...Object.keys(application.attributes)]);
+  const mapped = new Set([...Object.keys(application.attributes), ...(application.serviceAccounts?.reads ?? [])]);
   return {
     login: account.login,
     attributes: Object.fromEntries(Object.entries(account.attributes).filter(([name]) => mapped.has(name))),

@@ -1,4 +1,4 @@
-import { sleep } from '@temporalio/workflow';
+import { patched, sleep } from '@temporalio/workflow';
 import { bookkeeping, imports, listings } from './lib/activities.js';
 import { reasonOf, rethrowIfCancelled } from './lib/fail.js';
 import { now } from './lib/wait.js';
@@ -8,7 +8,8 @@ import type { ImportInput } from './messages.js';
 const KEPT = '1 day';
 
 /**
- * Takes over the accounts that a target has: lists them into Postgres, decides to whom each belongs and, when asked to, links the sure ones. Three activities
+ * Takes over the accounts that a target has: lists them into Postgres, decides to whom each belongs, begins to ask about the service accounts among those that are
+ * nobody's and, when asked to, links the sure ones. Four activities
  * however large the target is, each of which goes on where it stopped. What was staged is deleted after a day. A target that is away for too long ends the import
  * with its code; nothing is half done, and another import begins anew.
  */
@@ -25,6 +26,8 @@ async function run(input: ImportInput, ref: () => Parameters<typeof imports.link
   try {
     await listings(input.application).stageAccounts(ref());
     await imports.correlateImport(ref());
+    // Imports from before there was anything to discover end without it.
+    if (patched('service-accounts')) await imports.discoverServiceAccounts(ref());
     if (input.links) await imports.linkImport(ref());
     return 'done';
   } catch (error) {

@@ -12,6 +12,8 @@ type Bookkeeping = Omit<
   | 'wakeIdentities'
   | 'recordReport'
   | 'handOnApprovals'
+  | 'handOnServiceAccounts'
+  | 'discoverServiceAccounts'
   | 'lookForSuccessors'
   | 'runApplicationTest'
   | 'stageAccounts'
@@ -125,7 +127,7 @@ export function listings(application: string): Pick<Activities, 'stageAccounts'>
 }
 
 /** The sets of an import in our own database: longer than bookkeeping may take. */
-export const imports = proxyActivities<Pick<Activities, 'correlateImport' | 'linkImport'>>({
+export const imports = proxyActivities<Pick<Activities, 'correlateImport' | 'linkImport' | 'discoverServiceAccounts'>>({
   ...reach,
   startToCloseTimeout: '6h',
   retry: { ...reach.retry, maximumAttempts: 20 },
@@ -158,7 +160,7 @@ export function reports(summary: string): Pick<Activities, 'recordReport'> {
 }
 
 /** What a leaver had to decide: no local activity, because the cut's own bookkeeping must never wait behind somebody else's ledger. */
-export const duties = proxyActivities<Pick<Activities, 'handOnApprovals'>>({
+export const duties = proxyActivities<Pick<Activities, 'handOnApprovals' | 'handOnServiceAccounts'>>({
   startToCloseTimeout: '2m',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '1m' },

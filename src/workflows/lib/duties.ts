@@ -1,6 +1,8 @@
-import { isCancellation } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, isCancellation } from '@temporalio/workflow';
 import type { ApplicationSlug } from '../../domain/process/ids.js';
 import { bookkeeping, duties, successors } from './activities.js';
+import { amendedSignal } from '../messages.js';
+import { quietly } from './quietly.js';
 import type { ProcessRun } from './process-run.js';
 
 /**
@@ -8,12 +10,19 @@ import type { ProcessRun } from './process-run.js';
  * one look in our own database where there is nothing.
  */
 export async function handOnDuties(run: ProcessRun): Promise<void> {
-  const { approvals, administered, isLastAdminOfTenure } = await bookkeeping.dutiesOf(run.ref);
+  const { approvals, administered, isLastAdminOfTenure, serviceAccounts } = await bookkeeping.dutiesOf(run.ref);
   if (isLastAdminOfTenure) await run.raiseIncident('last-administrator', 'last-administrator');
   await Promise.all([
     approvals > 0 ? duties.handOnApprovals(run.ref) : undefined,
+    (serviceAccounts ?? 0) > 0 ? handOnServiceAccounts(run) : undefined,
     ...administered.map((application) => askForSuccessor(run, application)),
   ]);
+}
+
+/** The processes that ask about them look again: whoever has left has no voice any more. */
+async function handOnServiceAccounts(run: ProcessRun): Promise<void> {
+  const { tell } = await duties.handOnServiceAccounts(run.ref);
+  await Promise.all(tell.map((workflowId) => quietly(getExternalWorkflowHandle(workflowId).signal(amendedSignal))));
 }
 
 /** Somebody else must be able to administer an application: nobody there, and nobody whom the target could tell, is an operator's question. */
