@@ -88,6 +88,8 @@ async function recordOf(trx: Queryable, { ref, row, policy }: Look) {
     .where('identity_id', '=', ref.identityId)
     .executeTakeFirst();
   const deed = await lastDeed(trx, ref.processId);
+  const isRefused = deed?.phase === 'scream-test' && deed.outcome === 'skipped';
+  if (isRefused) await noteRefusal(trx, ref);
   const closedAt = await lastClosing(trx, ref.processId);
   return {
     required,
@@ -97,9 +99,19 @@ async function recordOf(trx: Queryable, { ref, row, policy }: Look) {
     ...(closedAt === undefined ? {} : { windowUntil: plusMs(closedAt, screamTestMs) }),
     isScreamed: row.screamed_at !== null,
     isAttested: row.attested_at !== null,
-    isGivenUp: row.given_up_at !== null,
+    isGivenUp: row.given_up_at !== null || isRefused,
     now: ref.now,
   };
+}
+
+/** An operator left the closing out: that holds also when it has been opened again, and nobody closes it once more by itself. */
+async function noteRefusal(trx: Queryable, ref: Ref): Promise<void> {
+  await trx
+    .updateTable('service_account')
+    .set({ given_up_at: ref.now })
+    .where('identity_id', '=', ref.identityId)
+    .where('given_up_at', 'is', null)
+    .execute();
 }
 
 const DEEDS = ['scream-test', 'restore', 'delete'] as const;

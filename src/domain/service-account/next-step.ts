@@ -112,9 +112,8 @@ function stateOf({ deed, isAttested }: Standing): 'untouched' | 'touched' | 'unp
 }
 
 function isWantedBack(standing: Standing): boolean {
-  const { deed, isScreamed, isGivenUp, owners } = standing;
-  const isRefused = deed?.phase === 'scream-test' && deed.outcome === 'skipped';
-  return isScreamed || isGivenUp || isRefused || owners.some((one) => says(one, 'keep'));
+  const { isScreamed, isGivenUp, owners } = standing;
+  return isScreamed || isGivenUp || owners.some((one) => says(one, 'keep'));
 }
 
 function says(voice: OwnerVoice, word: Word): boolean {
