@@ -69,7 +69,11 @@ function problemsOfIssue(issue: Issue, prefix: string): Problem[] {
 function unionProblems(issue: Extract<Issue, { code: 'invalid_union' }>, path: string, prefix: string): Problem[] {
   if (typeof issue.discriminator === 'string')
     return [{ path, message: 'not an allowed value', expected: expectedIn(issue) ?? 'another kind' }];
-  const nearest = [...issue.errors].sort((a, b) => a.length - b.length)[0] ?? [];
+  // A branch of another type as a whole is not what was meant; of the others the one with the fewest findings.
+  const isOther = (found: readonly Issue[]): boolean =>
+    found.some((one) => one.code === 'invalid_type' && one.path.length === 0);
+  const nearest =
+    [...issue.errors].sort((a, b) => Number(isOther(a)) - Number(isOther(b)) || a.length - b.length)[0] ?? [];
   const inner = nearest.flatMap((one) => problemsOfIssue(one, joinPath(prefix, issue.path)));
   return inner.length === 0 ? [{ path, message: 'not valid', expected: 'see the documentation' }] : inner;
 }

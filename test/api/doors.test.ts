@@ -54,6 +54,12 @@ describe('bodies', () => {
     await refused('POST', events, { as: 'hr', ...options }, status, type);
   });
 
+  it('says of too many events that they are too many', async () => {
+    const body = Array.from({ length: 1_001 }, () => ({}));
+    const answer = await refused('POST', events, { as: 'hr', body }, 400, 'invalid-request');
+    expect(answer.body.errors).toEqual([{ path: '', message: 'too large', expected: '1 to 1,000 events' }]);
+  });
+
   it('takes just under 10 MB of good records: the limit is no guess', async () => {
     const filler = 'x'.repeat(500);
     const attributes = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`custom.a${index}`, filler]));
@@ -119,6 +125,9 @@ describe('paths and queries', () => {
     ['a limit beyond 200', 'GET', '/v1/identities?limit=201', undefined, 400, 'invalid-request'],
     ['an unknown parameter', 'GET', '/v1/identities?offset=5', undefined, 400, 'invalid-request'],
     ['a made-up cursor', 'GET', '/v1/identities?after=bm90IGEgY3Vyc29y', undefined, 400, 'invalid-request'],
+    ['a U+0000 in a query', 'GET', '/v1/identities?query=%00', undefined, 400, 'malformed-request'],
+    ['a U+0000 in a path', 'GET', '/v1/processes/a%00b', undefined, 400, 'malformed-request'],
+    ['a U+0000 in a body', 'POST', '/v1/cuts', { people: ['a\u0000'], reason: 'Marker' }, 400, 'malformed-request'],
     ['an unknown status', 'GET', '/v1/tasks?status=lost', undefined, 400, 'invalid-request'],
   ])('%s', async (_name, method, path, body, status, type) => {
     await refused(method, path, body === undefined ? {} : { body }, status, type);

@@ -90,11 +90,20 @@ export function toProblem(error: unknown): ProblemBody {
       'database-unreachable',
       'The database cannot be reached; nothing was recorded, send the request again.',
     ).body;
+  if (isUnstorableText(error))
+    return new ApiProblem(400, 'malformed-request', 'A text in the request has a character that no text may have.')
+      .body;
   if (typeof status === 'number' && status >= 400 && status < 500) {
     const [type, title] = BY_STATUS[status] ?? ['refused', 'The request was refused.'];
     return new ApiProblem(status, type, title).body;
   }
   return new ApiProblem(500, 'internal-error', 'Something went wrong here; nothing more is known.').body;
+}
+
+/** Postgres takes no U+0000, as text or in JSON, and its transaction is rolled back: the request is wrong, and nothing of it was kept. */
+function isUnstorableText(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return code === '22021' || code === '22P05';
 }
 
 function isDatabaseDown(error: unknown): boolean {
