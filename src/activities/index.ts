@@ -24,6 +24,8 @@ import { fixRevokeScope, planPhaseActivity } from './phase.js';
 import type { PhaseInput } from './phase.js';
 import { endProcess, enterCut, markProcess, markStopped, openProcess } from './process.js';
 import type { ProcessEnd, ProcessMark } from './process.js';
+import { beginMove, endMove, makeRoom } from './moves.js';
+import type { MoveAnswer, MoveRef } from './moves.js';
 import { advanceQueue } from './queue.js';
 import { discoverServiceAccounts } from './service-accounts/discover.js';
 import { handOnServiceAccounts } from './service-accounts/hand-on.js';
@@ -94,6 +96,9 @@ export function createActivities(deps: ActivityDeps) {
       beating((beat) => discoverServiceAccounts(deps, getClient(), input, beat)),
     ),
     handOnApprovals: bind((input: Ref) => handOnApprovals(deps, input)),
+    beginMove: bind((input: MoveRef) => beating((beat) => beginMove(deps, input, beat.signal))),
+    endMove: bind((input: MoveRef & MoveAnswer) => beating((beat) => endMove(deps, input, beat.signal))),
+    makeRoom: bind((input: Pick<MoveRef, 'processId' | 'now'>) => makeRoom(deps, input)),
     recordReport: bind((input: ReportInput) => recordReport(deps, input)),
     listDue: bind((input: DueQuery) => listDue(deps, input)),
     wakeIdentities: bind((input: { readonly identityIds: readonly IdentityId[] }) =>

@@ -6,11 +6,13 @@ import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import { REOPEN } from '../domain/lifecycle/next-step.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
-import type { Phase, ProcessState } from '../domain/process/kinds.js';
+import type { Phase, ProcessKind, ProcessState } from '../domain/process/kinds.js';
+import { loadMove } from '../planning/moves.js';
 import { revokeOwnTokens } from '../planning/own-access.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
+import { moveIdOf } from './moves.js';
 import { cancelRow, lockProcesses, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
 
 const DAY_MS = 86_400_000;
@@ -25,6 +27,8 @@ export interface ProcessSchedule {
   readonly deleteAt: Instant;
   readonly visitPatienceMs: number;
   readonly recutSettleMs: number;
+  /** A migration process: how long its step may take. */
+  readonly movePatienceMs?: number;
   /** Looks after a cut; absent in histories from before there were any. */
   readonly staysDeadMs?: readonly number[];
   readonly doNotRehire: boolean;
@@ -62,10 +66,22 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row, policy.lifecycle),
     amendments: row.detail.amendments ?? 0,
-    isHeld: row.process_kind === 'leaver' && (await isHeld(deps.db, input.identityId)),
+    isHeld: HOLDABLE.has(row.process_kind) && (await isHeld(deps.db, input.identityId)),
+    ...(row.process_kind === 'migration' ? await movePatience(deps.db, row.process_id) : {}),
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
   };
+}
+
+/** Processes that archive or delete. */
+const HOLDABLE: ReadonlySet<ProcessKind> = new Set<ProcessKind>(['leaver', 'migration']);
+
+async function movePatience(
+  db: Queryable,
+  processId: ProcessId,
+): Promise<Pick<ProcessSchedule, 'movePatienceMs'> | undefined> {
+  const move = await loadMove(db, moveIdOf(processId));
+  return move === undefined ? undefined : { movePatienceMs: move.patience_ms };
 }
 
 /** Whether a legal hold is on the person. A statement of its own, behind the one that notes what was read: a hold in between is told of once more. */

@@ -12,6 +12,7 @@ import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
 import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
 import { revokeOwnTokens } from '../planning/own-access.js';
+import { queuedTransitions } from '../planning/moves.js';
 import type { ProcessInput } from '../workflows/messages.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
@@ -50,6 +51,7 @@ export function beginsAt(transition: Transition, lifecycle: LifecyclePolicy): In
     case 'rescinded-hire':
     case 'leave-start':
     case 'leave-end':
+    case 'migration':
       return transition.effectiveAt;
   }
 }
@@ -83,7 +85,7 @@ export async function advanceQueue(
     const person = await deps.people.at(trx, input.identityId, identity.ledger_version);
     const found = await rowsWithActs(trx, input.identityId);
     const decision = nextSteps({
-      transitions: person.transitions,
+      transitions: await queuedTransitions(trx, person, input.now, policy.lifecycle),
       processes: found.map(processRow),
       now: input.now,
       beginsAt: (transition) => beginsAt(transition, policy.lifecycle),

@@ -28,6 +28,7 @@ import { CutsController } from './cuts/cuts.controller.js';
 import { ProgressController } from './cuts/progress.controller.js';
 import { IdentitiesController } from './identities/identities.controller.js';
 import { LegalHoldsController } from './identities/legal-holds.controller.js';
+import { MigrationsController } from './migrations/migrations.controller.js';
 import { PolicyController } from './policy/policy.controller.js';
 import { ProcessesController } from './processes/processes.controller.js';
 import { NoticesController } from './reports/notices.controller.js';
@@ -56,6 +57,7 @@ class ApiModule {
         LegalHoldsController,
         CutsController,
         ProgressController,
+        MigrationsController,
         ProcessesController,
         NoticesController,
         ReportsController,

@@ -11,6 +11,7 @@ import type { ExitCode } from './exit.js';
 import { addHrCommands } from './hr-commands.js';
 import type { Terminal } from './output.js';
 import { addHoldCommands } from './hold-commands.js';
+import { addMigrationCommands } from './migration-commands.js';
 import { addPeopleCommands } from './people-commands.js';
 import { addReportCommands } from './report-commands.js';
 import { addServiceAccountCommands } from './service-account-commands.js';
@@ -50,6 +51,7 @@ export async function runCli(
     addHoldCommands(program, context);
     addCutCommands(program, context);
     addErasureCommands(program, context);
+    addMigrationCommands(program, context);
     addWorkCommands(program, context);
     addReportCommands(program, context);
     addServiceAccountCommands(program, context);

@@ -10,6 +10,7 @@ import * as reportNotice from './migrations/0008-report-notice.js';
 import * as erasure from './migrations/0012-erasure.js';
 import * as cutBatch from './migrations/0005-cut-batch.js';
 import * as serviceAccount from './migrations/0010-service-account.js';
+import * as migration from './migrations/0011-migration.js';
 
 /** Passwords of the three roles; alphanumeric or base64url text. */
 export interface RolePasswords {
@@ -79,6 +80,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0005-cut-batch': cutBatch,
             '0010-service-account': serviceAccount,
             '0012-erasure': erasure,
+            '0011-migration': migration,
           }),
       },
     });

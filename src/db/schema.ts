@@ -6,13 +6,16 @@ import type {
   FactId,
   IdentityId,
   Instant,
+  LocalDate,
   PlanId,
   PolicyVersion,
   ProcessId,
   TransitionId,
   VisitId,
 } from '../domain/process/ids.js';
+import type { MoveState } from '../domain/migration/moves.js';
 import type {
+  MoveStep,
   Phase,
   ProcessKind,
   ProcessState,
@@ -556,6 +559,62 @@ export interface ServiceAccountOwnerTable {
   ended_at: Instant | null;
 }
 
+/** `proposed`: waits for a second person. `closed`: over, and nothing is laid over desired state any more. */
+export type MigrationState = 'proposed' | 'open' | 'closed';
+/** A planned migration of people from one application to another. */
+export interface MigrationTable {
+  migration_id: string;
+  state: MigrationState;
+  from_application: ApplicationSlug;
+  to_application: ApplicationSlug;
+  /** Where people belong who are not on the plan and have no account at the old application. */
+  joiners: 'from' | 'to';
+  /** A wave halts when more of its moves fail. */
+  failure_percent: number;
+  /** How many moves of a wave are under way together. */
+  at_once: number;
+  /** A step of a move that is not through after this long has failed. */
+  patience_ms: number;
+  size: number;
+  created_by: string;
+  created_by_identity: IdentityId | null;
+  created_at: Instant;
+  confirmed_by: string | null;
+  closed_at: Instant | null;
+}
+export interface MigrationWaveTable {
+  migration_id: string;
+  wave: number;
+  size: number;
+  /** A local date: each person's own midnight. */
+  cut_over_on: LocalDate | null;
+  /** An operator said now; comes before the date. */
+  cut_over_at: Instant | null;
+  started_at: Instant | null;
+  halted_at: Instant | null;
+  rolled_back_at: Instant | null;
+}
+export interface MigrationMoveTable {
+  move_id: string;
+  migration_id: string;
+  wave: number;
+  identity_id: IdentityId;
+  state: MoveState;
+  attempt: Defaulted<number>;
+  released_at: Instant | null;
+  proven_at: Instant | null;
+  retired_at: Instant | null;
+  rolled_back_at: Instant | null;
+  /** When the roll-back was through. */
+  settled_at: Instant | null;
+  failed_step: MoveStep | null;
+  code: string | null;
+  /** Both accounts before the move, under the person's key. */
+  before: Buffer | null;
+  /** In what the accounts differ from that after a roll-back: codes and names of attributes. */
+  differences: string[] | null;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -596,4 +655,7 @@ export interface Schema {
   notice: NoticeTable;
   service_account: ServiceAccountTable;
   service_account_owner: ServiceAccountOwnerTable;
+  migration: MigrationTable;
+  migration_wave: MigrationWaveTable;
+  migration_move: MigrationMoveTable;
 }

@@ -30,11 +30,12 @@ export async function loadActual(
   }));
 }
 
-/** A later revision of a transition undoes and hands over what an earlier one made; a rescinded hire undoes what its joiner (or rehire) made. */
+/** Steps of a move are one work; a later revision of a transition undoes and hands over what an earlier one made; a rescinded hire undoes what its joiner (or rehire) made. */
 function sameTransition(createdBy: string | null, processId: ProcessId): boolean {
   if (createdBy === null) return false;
   const [employment, kind, ordinal] = createdBy.split('/');
   const [ownEmployment, ownKind, ownOrdinal] = processId.split('/');
+  if (employment === ownEmployment && kind === 'migration' && ownKind === 'migration') return true;
   if (employment !== ownEmployment || ordinal !== ownOrdinal) return false;
   return kind === ownKind || (ownKind === 'rescinded-hire' && (kind === 'joiner' || kind === 'rehire'));
 }

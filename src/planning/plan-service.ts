@@ -5,13 +5,16 @@ import type { DesiredInput } from '../domain/plan/grants.js';
 import type { ManagerInput } from '../domain/plan/context.js';
 import type { HandoverInput } from '../domain/plan/handover.js';
 import { planPhase } from '../domain/plan/plan.js';
-import type { ActualAccount, Plan } from '../domain/plan/types.js';
+import type { ActualAccount, DesiredAccount, Plan } from '../domain/plan/types.js';
+import { keptByMoves } from '../domain/migration/moves.js';
+import { restored } from '../domain/migration/snapshot.js';
 import type { PersonState } from '../domain/ledger/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug, Instant, ProcessId } from '../domain/process/ids.js';
 import type { OperationKind, Phase, ProcessSubject } from '../domain/process/kinds.js';
 import { handoverInput } from './heir.js';
 import { managerIdentity } from './manager.js';
+import { loadMove, loadMoves, loadSnapshot } from './moves.js';
 import type { Person } from './person.js';
 
 /** What a configured target can do, in the planner's words. */
@@ -41,7 +44,8 @@ export interface PhaseRequest {
  * The plan of one phase: desired(t) − actual. The one function behind execution, preview and "why" (design D4); it writes nothing.
  */
 export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseRequest): Promise<Plan> {
-  const desired = desiredAccounts(await desiredInput(db, keys, request));
+  const wanted = desiredAccounts(await desiredInput(db, keys, request));
+  const { desired, actual } = await asMoved(db, keys, request, wanted);
   const handover: HandoverInput | undefined =
     request.phase === 'handover' ? await handoverInput(db, keys, request.person, request.desiredAt) : undefined;
   return planPhase({
@@ -49,7 +53,7 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
     phase: request.phase,
     kind: request.kind,
     desired,
-    actual: request.actual,
+    actual,
     approvals: request.approvals,
     capabilities: request.capabilities,
     now: request.now,
@@ -58,6 +62,39 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
     ...(request.because === undefined ? {} : { because: request.because }),
     ...(handover === undefined ? {} : { handover }),
   });
+}
+
+/** Phases that make accounts what policy says; what takes access away because somebody ends sees every account. */
+const SHAPING: ReadonlySet<Phase> = new Set<Phase>(['provision', 'activate', 'grant', 'revoke']);
+
+/**
+ * Planned migrations at work: a process of a move is about the accounts of its step alone, and what else shapes a person's accounts leaves those alone that a move
+ * keeps for itself (the closed old account that a roll-back would open again as it was).
+ */
+async function asMoved(
+  db: Queryable,
+  keys: KeyRing,
+  { processId, phase, kind, person, actual }: PhaseRequest,
+  desired: readonly DesiredAccount[],
+): Promise<{ readonly desired: readonly DesiredAccount[]; readonly actual: readonly ActualAccount[] }> {
+  const move = kind === 'migration' ? await loadMove(db, processId?.split('/')[0] ?? '') : undefined;
+  if (move === undefined) {
+    if (!SHAPING.has(phase)) return { desired, actual };
+    const kept = keptByMoves(await loadMoves(db, person.identityId));
+    return { desired, actual: actual.filter((one) => !kept.has(one.application)) };
+  }
+  const { from_application: from, to_application: to } = move;
+  const at = (...slugs: ApplicationSlug[]) => ({
+    desired: desired.filter((one) => slugs.includes(one.application)),
+    actual: actual.filter((one) => slugs.includes(one.application)),
+  });
+  if (phase !== 'withdraw') return at(phase === 'coexist' ? to : from);
+  const before = await loadSnapshot(db, keys, move);
+  const both = at(from, to);
+  if (before === undefined) return both;
+  const wanted = desired.find((one) => one.application === from);
+  const facts = person.facts.length;
+  return { ...both, desired: restored({ from, to }, before, { actual: both.actual, wanted, facts }) };
 }
 
 /** What the grant rules see of a person at an instant. */
@@ -74,6 +111,7 @@ export async function desiredInput(
     state,
     account: request.names,
     assignments: [],
+    moves: await loadMoves(db, request.person.identityId),
     at: request.desiredAt,
     ...(manager === undefined ? {} : { manager }),
   };

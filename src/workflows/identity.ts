@@ -35,6 +35,7 @@ const WORKFLOW_OF: Readonly<Record<ProcessKind, string>> = {
   rehire: 'rehireWorkflow',
   operator: 'operatorWorkflow',
   'service-account': 'serviceAccountWorkflow',
+  migration: 'migrationWorkflow',
 };
 
 /**

@@ -5,6 +5,7 @@ export { moverWorkflow } from './mover.js';
 export { leaverWorkflow } from './leaver.js';
 export { rehireWorkflow } from './rehire.js';
 export { operatorWorkflow } from './operator.js';
+export { migrationWorkflow } from './migration.js';
 export { dueIdentitiesWorkflow } from './due-identities.js';
 export { applicationTestWorkflow } from './application-test.js';
 export { importWorkflow } from './import.js';

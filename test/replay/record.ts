@@ -6,8 +6,8 @@ import { afterAll, beforeAll, it } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
 import { randomUUID } from 'node:crypto';
 import { scream } from '../../src/api/service-accounts/change.js';
-import type { IdentityId } from '../../src/domain/process/ids.js';
 import { ensureToken } from '../../src/api/http/tokens.js';
+import type { ApplicationSlug, IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
 import { faultyRegistry } from '../privacy/leaky-registry.js';
 import { declared, doorOf, makeService, openTask, operator, says, stands } from '../time/service-accounts.js';
@@ -45,6 +45,7 @@ const TYPES: Readonly<Record<string, string>> = {
   leaver: 'leaverWorkflow',
   'rescinded-hire': 'leaverWorkflow',
   'leave-start': 'operatorWorkflow',
+  migration: 'migrationWorkflow',
 };
 
 async function store(workflow: string, name: string, workflowId: string): Promise<void> {
@@ -292,6 +293,36 @@ async function underHold(): Promise<void> {
     await hold('DELETE');
     await reached(id, 'leaver', completed);
     await storeProcess(id, 'leaver', 'under-a-legal-hold');
+/** A move: beside each other (the new account is found at the target), cut over, and rolled back. */
+async function moveAndBack(): Promise<void> {
+  const id = identityOf(await world.hr(hire(world, 'moves', { attributes: { department: 'Sales' } })));
+  await reached(id, 'joiner', completed);
+  await world.deps.db
+    .updateTable('account')
+    .set({ unlinked_at: new Date().toISOString() as Instant })
+    .where('identity_id', '=', id)
+    .where('application', '=', 'erp' as ApplicationSlug)
+    .execute();
+  const door = await openDoor(world);
+  try {
+    const ask = async (path: string, body: object): Promise<Record<string, string>> => {
+      const response = await fetch(`${door.url}/v1/migrations${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${door.token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return (await response.json()) as Record<string, string>;
+    };
+    const { migrationId } = await ask('', { from: 'directory', to: 'erp', people: [id] });
+    for (const [order, outcome] of [
+      ['start', 'coexists'],
+      ['cut-over', 'retired'],
+      ['roll-back', 'withdrawn'],
+    ] as const) {
+      await ask(`/${migrationId}/waves/1/${order}`, {});
+      await reached(id, 'migration', (row) => row.outcome?.startsWith(outcome) === true);
+      await storeProcess(id, 'migration', outcome);
+    }
   } finally {
     await door.app.close();
   }
@@ -299,7 +330,8 @@ async function underHold(): Promise<void> {
 
 it('records everything', async () => {
   clearHistories();
-  await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence(), serviceAccounts()]);
+  await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence(), serviceAccounts(),
+    moveAndBack()]);
   await dueSchedule();
   await onboarding();
 }, 180_000);

@@ -62,7 +62,7 @@ async function install(packages: readonly string[]): Promise<void> {
 }
 
 export interface Daemon {
-  stop(): Promise<void>;
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 /**
@@ -88,8 +88,8 @@ export async function startDaemon(
     startReaper(folder);
     await recordMark(folder, name, mark);
   }
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM');
+  const stop = async (signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> => {
+    child.kill(signal);
     const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
     await exited;
     clearTimeout(late);

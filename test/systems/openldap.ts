@@ -23,6 +23,10 @@ export interface OpenLdap {
   search(base: string, filter: string, ...attributes: string[]): Promise<readonly LdifEntry[]>;
   /** Changes by LDIF, as the administrator. */
   apply(ldif: string): Promise<void>;
+  /** The server dies at once, as a machine does; its database stays. */
+  kill(): Promise<void>;
+  /** The same server again, on its ports. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -61,16 +65,14 @@ export async function startOpenLdap(): Promise<OpenLdap> {
     });
     return parseLdif(stdout);
   };
-  const daemon = await startDaemon(
-    'slapd',
-    ['-d', '0', '-F', join(folder, 'config'), '-h', `${url} ${ldapsUrl}`],
-    join(folder, 'slapd.log'),
-    () =>
-      search(suffix, '(objectClass=*)', 'dn').then(
-        () => true,
-        () => false,
-      ),
-  );
+  const isReady = (): Promise<boolean> =>
+    search(suffix, '(objectClass=*)', 'dn').then(
+      () => true,
+      () => false,
+    );
+  const args = ['-d', '0', '-F', join(folder, 'config'), '-h', `${url} ${ldapsUrl}`];
+  const start = () => startDaemon('slapd', args, join(folder, 'slapd.log'), isReady);
+  let daemon = await start();
   return {
     suffix,
     port,
@@ -83,6 +85,10 @@ export async function startOpenLdap(): Promise<OpenLdap> {
       const file = join(folder, `change-${crypto.randomUUID()}.ldif`);
       await writeFile(file, ldif);
       await run('ldapmodify', [...asRoot, '-M', '-f', file], options);
+    },
+    kill: () => daemon.stop('SIGKILL'),
+    restart: async () => {
+      daemon = await start();
     },
     stop: async () => {
       await daemon.stop();

@@ -34,7 +34,7 @@ export interface VisitRun {
 /** How long to wait before reading again when the target gave no hint. */
 const DEFAULT_RETRY_MS = 1_000;
 const BUSY_RETRY_MS = 500;
-const GRANTING = new Set(['provision', 'activate', 'grant']);
+const GRANTING = new Set(['provision', 'activate', 'grant', 'coexist']);
 
 /**
  * One visit: apply → verify → record (design D15). Finished operations are rows, so that a new attempt or another worker goes on exactly where the last

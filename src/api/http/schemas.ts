@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { expects } from '../../hr/problems.js';
+import { localDate } from '../../hr/fields.js';
 import { hrRecordSchema } from '../../hr/record.js';
 import { afterSchema, limitSchema } from './paging.js';
 
@@ -70,6 +71,70 @@ export const cuts = z.strictObject({
     .describe('Each by id, user name, mail address or employee number, in full.'),
   reason: note('a reason of 1 to 2,000 characters'),
   dryRun: z.boolean(expects('true or false')).default(false).describe('Say whom it would cut; write nothing.'),
+});
+const applicationSlug = z.string(expects('the slug of an application')).min(1).max(64);
+const percent = z.int(expects('a whole number from 1 to 100')).min(1).max(100);
+export const migration = z
+  .strictObject({
+    from: applicationSlug,
+    to: applicationSlug,
+    people: z
+      .array(z.string(expects('a person')).trim().min(1, expects('a person')).max(300, expects('a person')))
+      .min(1, expects('1 to 10,000 people'))
+      .max(10_000, expects('1 to 10,000 people'))
+      .optional()
+      .describe('Each by id, user name, mail address or employee number, in full.'),
+    expression: z
+      .string(expects('a CEL expression over person and employment'))
+      .min(1)
+      .max(2_000)
+      .optional()
+      .describe('Instead of a list: CEL over person and employment, for everybody with an account at `from`.'),
+    waveSize: z.int(expects('a whole number of people')).min(1).max(100_000).optional(),
+    percentages: z
+      .array(percent)
+      .min(1)
+      .max(50)
+      .optional()
+      .describe('Cumulative shares of all, for instance [5, 25, 100].'),
+    cutOverOn: localDate.optional().describe('Midnight in the zone of each person; without it the order decides.'),
+    joiners: z
+      .enum(['from', 'to'], expects('from or to'))
+      .default('to')
+      .describe('Where somebody belongs who is not on the plan and has no account at `from`.'),
+    failurePercent: z
+      .int(expects('a whole number from 0 to 100'))
+      .min(0)
+      .max(100)
+      .default(10)
+      .describe('A wave halts when more of its moves fail.'),
+    atOnce: z.int(expects('a whole number from 1 to 1,000')).min(1).max(1_000).default(20),
+    patienceSeconds: z
+      .int(expects('a whole number of seconds'))
+      .min(5)
+      .max(86_400)
+      .default(1_800)
+      .describe('A step of a move that is not through by then has failed.'),
+    dryRun: z.boolean(expects('true or false')).default(false).describe('Say what the plan would be; write nothing.'),
+  })
+  .superRefine((value, context) => {
+    const issue = (path: string, message: string): void => {
+      context.addIssue({ code: 'custom', path: [path], params: { problem: 'conflict' }, message });
+    };
+    if (value.from === value.to) issue('to', 'expected: another application than from');
+    if ((value.people === undefined) === (value.expression === undefined))
+      issue('people', 'expected: either people or expression');
+    if (value.waveSize !== undefined && value.percentages !== undefined)
+      issue('percentages', 'expected: either waveSize or percentages');
+  });
+export const cutOver = z.strictObject({
+  on: localDate.optional().describe('Midnight in the zone of each person; without it at once.'),
+});
+export const movesQuery = z.strictObject({
+  wave: z.coerce.number(expects('a wave')).int(expects('a wave')).min(1).max(1_000_000).optional(),
+  failed: z.stringbool(expects('true or false')).default(false),
+  after: afterSchema,
+  limit: limitSchema,
 });
 export const credential = z.strictObject({
   application: z.string(expects('the slug of an application')).min(1).max(64),

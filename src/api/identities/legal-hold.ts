@@ -205,7 +205,7 @@ async function changing(
   return viewOf(deps, row);
 }
 
-/** Leavers under way read their schedule anew; told through the inbox, and so also after an outage of Temporal. */
+/** Leavers, and migrations, under way read their schedule anew; told through the inbox, and so also after an outage of Temporal. */
 async function tellLeavers(trx: Queryable, person: DoorPerson, now: Instant): Promise<Notice> {
   const { identityId } = person;
   const ledgerVersion = person.ledgerVersion + 1;
@@ -213,7 +213,7 @@ async function tellLeavers(trx: Queryable, person: DoorPerson, now: Instant): Pr
     .updateTable('process')
     .set({ detail: amendedDetail })
     .where('identity_id', '=', identityId)
-    .where('process_kind', '=', 'leaver')
+    .where('process_kind', 'in', ['leaver', 'migration'])
     .where('state', 'in', ['running', 'tail'])
     .execute();
   await trx

@@ -127,6 +127,7 @@ function phasesOf(transition: Transition, policy: CompiledPolicy): readonly { ph
       return [{ phase: 'undo', at }];
     case 'leave-start':
     case 'leave-end':
+    case 'migration':
       return [];
   }
 }

@@ -20,6 +20,7 @@ const CUTS_FIRST: Readonly<Record<TransitionKind, number>> = {
   'leave-end': 6,
   joiner: 7,
   rehire: 8,
+  migration: 9,
 };
 
 /**

@@ -153,7 +153,9 @@ function openings(due: readonly Opening[], input: QueueInput): readonly Step[] {
   if (holders.some((row) => undo === undefined || !GIVING.has(row.processKind))) return [];
   const [first, ...rest] = undo === undefined ? due : [undo];
   if (first === undefined) return [];
-  const movers = first.processKind === 'operator' ? [] : rest.filter((opening) => opening.processKind === 'mover');
+  // Neither a person nor a move to another application carries out what a mover does.
+  const takesNobodyIn = first.processKind === 'operator' || first.processKind === 'migration';
+  const movers = takesNobodyIn ? [] : rest.filter((opening) => opening.processKind === 'mover');
   return [first, ...movers.map((opening) => coalesced(opening, first.transition.id))];
 }
 
@@ -259,14 +261,18 @@ function vanished(input: QueueInput): readonly Transition[] {
   }));
 }
 
-/** A cut answers for what came before it; what a later transition is about (a rehire being prepared) is taken up again when the cutting is done (edge case 41). */
+/**
+ * A cut answers for what came before it; what a later transition is about (a rehire being prepared) is taken up again when the cutting is done (edge case 41), and so
+ * is the move of somebody who still works here.
+ */
 function cancelBehindCut(input: QueueInput, cuts: readonly Opening[]): readonly Step[] {
   const last = cuts.at(-1)?.transition.effectiveAt ?? input.now;
   const standing = new Set(input.transitions.filter((one) => one.status === 'standing').map((one) => one.id));
   return input.processes
     .filter((row) => row.state === 'running' && row.processKind !== 'leaver')
     .map((row) => {
-      const digest = row.effectiveAt > last && standing.has(row.transitionId) ? REOPEN : row.digest;
+      const goesOn = row.effectiveAt > last || row.processKind === 'migration';
+      const digest = goesOn && standing.has(row.transitionId) ? REOPEN : row.digest;
       return { do: 'cancel', processId: row.processId, why: 'cut', digest } as const;
     });
 }

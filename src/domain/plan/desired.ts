@@ -1,4 +1,5 @@
 import type { ApplicationPolicy, MappingContext } from '../policy/types.js';
+import { withMoves } from '../migration/moves.js';
 import type { ApplicationSlug } from '../process/ids.js';
 import { contextAt, mappingContext } from './context.js';
 import { decideGrants, liveEmployments, speakerOf } from './grants.js';
@@ -8,7 +9,7 @@ import type { DesiredAccount, DesiredEntitlement, Reason } from './types.js';
 /**
  * What a person's accounts should be at `input.at`: the union over all live employments and assignments, each account and entitlement with the
  * rules and facts that justify it. An application that nothing justifies is absent. Attribute names absent from `attributes` are left alone at the
- * target, null clears. In the policy's order of applications. Throws PolicyEvaluationError. Pure: the same input gives the same accounts.
+ * target, null clears. Moves to another application are laid over. In the policy's order of applications. Throws PolicyEvaluationError. Pure: the same input gives the same accounts.
  */
 export function desiredAccounts(input: DesiredInput): readonly DesiredAccount[] {
   const speaker = speakerOf(input.state);
@@ -20,11 +21,12 @@ export function desiredAccounts(input: DesiredInput): readonly DesiredAccount[] 
     held.set(grant.application, [...(held.get(grant.application) ?? []), grant]);
   }
   const context = mappingContext(input, speaker, speaker);
-  return input.policy.applications.flatMap((application) => {
+  const given = input.policy.applications.flatMap((application) => {
     const grants = held.get(application.slug);
     const seen = contextAt(context, input, speaker, application.slug);
     return grants === undefined ? [] : [desiredAccount(input, application, seen, grants)];
   });
+  return withMoves(given, input.moves ?? []);
 }
 
 function desiredAccount(

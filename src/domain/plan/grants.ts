@@ -2,12 +2,15 @@ import type { EmploymentState, PersonState } from '../ledger/types.js';
 import type { ApplicationSlug, EmploymentId, Instant } from '../process/ids.js';
 import type { CompiledPolicy, EntitlementGrant, RolePolicy, RuleContext } from '../policy/types.js';
 import { mappingContext } from './context.js';
+import type { Move } from '../migration/moves.js';
 import type { ContextInput } from './context.js';
 import type { Assignment, Reason } from './types.js';
 
 export interface DesiredInput extends ContextInput {
   readonly policy: CompiledPolicy;
   readonly assignments: readonly Assignment[];
+  /** The person's part in planned migrations, laid over what policy says. */
+  readonly moves?: readonly Move[];
   /** The instant that `state` stands for. */
   readonly at: Instant;
 }

@@ -45,6 +45,8 @@ export const TAKING_PHASES: ReadonlySet<Phase> = new Set<Phase>([
   'delete',
   'undo',
   'scream-test',
+  'retire',
+  'withdraw',
 ]);
 
 /** The operations of one account in one phase, in order. Empty when there is nothing to do. Pure. */
@@ -77,6 +79,12 @@ export function phaseOperations(phase: Phase, input: PhaseInput): readonly Opera
       return actual ? closeForScreamTest(input.visit) : [];
     case 'restore':
       return actual ? [operation(input.visit, 'enable', [input.visit.lifecycleReason], { enabled: true })] : [];
+    case 'coexist':
+      return desired ? give(input, desired, actual) : [];
+    case 'retire':
+      return actual ? disableOperations(input.visit, actual) : [];
+    case 'withdraw':
+      return actual ? withdraw(input.visit, actual) : [];
   }
 }
 
@@ -158,6 +166,15 @@ function grant(
   if (!desired) {
     return actual && atOnce ? revoke(visit, actual) : [];
   }
+  return give(input, desired, actual, actual && atOnce ? removeOperations(visit, actual) : []);
+}
+
+function give(
+  { visit }: PhaseInput,
+  desired: DesiredAccount,
+  actual: ActualAccount | undefined,
+  removals: readonly Operation[] = [],
+): readonly Operation[] {
   if (!actual) {
     return createUsable(visit, desired);
   }
@@ -166,7 +183,7 @@ function grant(
   const mayEnable = desired.enabled && actual.status === 'disabled' && ours;
   return [
     ...alignOperations(visit, desired, actual),
-    ...(atOnce ? removeOperations(visit, actual) : []),
+    ...removals,
     ...addOperations(visit, desired, actual.entitlements),
     ...(mayEnable ? enableOperations(visit, desired, isNew(actual)) : []),
   ];
@@ -261,5 +278,21 @@ function undo(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
     ...disableOperations(visit, actual),
     ...removeOperations(visit, actual),
     ...(actual.createdHere === true ? [remove(visit)] : []),
+  ];
+}
+
+/** A move is rolled back: an account that is wanted again is as it was, one that the move made is gone, one that it found is only closed. */
+function withdraw(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
+  const { desired } = visit;
+  if (!desired) {
+    return undo(visit, actual);
+  }
+  const opens = desired.enabled && actual.status !== 'enabled';
+  return [
+    ...alignOperations(visit, desired, actual),
+    ...removeOperations(visit, actual),
+    ...addOperations(visit, desired, actual.entitlements),
+    ...(opens ? [operation(visit, 'enable', [visit.lifecycleReason], { enabled: true })] : []),
+    ...(desired.enabled ? [] : disableOperations(visit, actual)),
   ];
 }

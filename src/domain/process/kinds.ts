@@ -11,6 +11,7 @@ export const TRANSITION_KINDS = [
   'rescinded-hire',
   'leave-start',
   'leave-end',
+  'migration',
 ] as const;
 export type TransitionKind = (typeof TRANSITION_KINDS)[number];
 
@@ -18,7 +19,15 @@ export type TransitionKind = (typeof TRANSITION_KINDS)[number];
 export type ProcessSubject = TransitionKind | 'service-account';
 
 /** The lifecycle processes (workflow types): those that carry transitions out, and the one that ends service accounts. */
-export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'operator', 'service-account'] as const;
+export const PROCESS_KINDS = [
+  'joiner',
+  'mover',
+  'leaver',
+  'rehire',
+  'operator',
+  'service-account',
+  'migration',
+] as const;
 export type ProcessKind = (typeof PROCESS_KINDS)[number];
 
 /** Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. */
@@ -32,6 +41,7 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
   'rescinded-hire': 'leaver',
   'leave-start': 'operator',
   'leave-end': 'operator',
+  migration: 'migration',
 };
 
 /**
@@ -39,7 +49,8 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
  * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
  * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
  * cut (Tier 1), deprovision (Tier 2), handover (Tier 3: what the leaver owns and the mail that still comes), archive and delete (Tier 4),
- * undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again).
+ * undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again),
+ * coexist, retire and withdraw (a move to another application: the new account beside the old one, the old one closed, both as before).
  */
 export const PHASES = [
   'provision',
@@ -55,6 +66,9 @@ export const PHASES = [
   'undo',
   'scream-test',
   'restore',
+  'coexist',
+  'retire',
+  'withdraw',
 ] as const;
 export type Phase = (typeof PHASES)[number];
 
@@ -104,3 +118,17 @@ export type Verdict = (typeof VERDICTS)[number];
 /** When a leaver's process makes a report by itself: Tier 1 and 2 are settled, Tier 3 is through, everything is deleted. */
 export const REPORT_OCCASIONS = ['access-ended', 'handed-over', 'deleted'] as const;
 export type ReportOccasion = (typeof REPORT_OCCASIONS)[number];
+
+/**
+ * The steps of a move of one person from one application to another, each a process of its own and named after its phase. The order is that of their transitions'
+ * ordinals.
+ */
+export const MOVE_STEPS = ['coexist', 'retire', 'archive', 'delete', 'withdraw'] as const;
+export type MoveStep = (typeof MOVE_STEPS)[number];
+
+/** The step that a migration process carries out, by its id (`<moveId>/migration/<ordinal>/r<revision>`). */
+export function moveStepOf(processId: string): MoveStep {
+  const step = MOVE_STEPS[Number(processId.split('/')[2]) - 1];
+  if (step === undefined) throw new Error('not a process of a migration');
+  return step;
+}

@@ -9,6 +9,8 @@ type Bookkeeping = Omit<
   | 'recoverLostWrites'
   | 'lookAtCut'
   | 'linkJitAccount'
+  | 'beginMove'
+  | 'endMove'
   | 'wakeIdentities'
   | 'recordReport'
   | 'handOnApprovals'
@@ -177,6 +179,15 @@ export function successors(application: string, patienceMs: number): Pick<Activi
     scheduleToCloseTimeout: patienceMs,
     priority: { priorityKey: 2 },
     summary: `who else administers ${application}`,
+  });
+}
+
+/** What a move reads at both of its targets before and after a step; a target that does not answer is an answer. */
+export function moves(step: string): Pick<Activities, 'beginMove' | 'endMove'> {
+  return proxyActivities<Activities>({
+    ...reach,
+    startToCloseTimeout: '2m',
+    summary: `look at both accounts: ${step}`,
   });
 }
 

@@ -64,6 +64,8 @@ async function planUntilItHolds(run: ProcessRun, phase: Phase) {
 
 export interface PhaseBeside {
   isDone(): boolean;
+  /** An account was not what the plan was made for: what is done is done, and the phase has to be planned again. */
+  isStale(): boolean;
   /** What it failed with, if it did; undefined while it runs. */
   failure(): unknown;
   /** Ends what is left of it and waits until its writes have stopped. */
@@ -75,11 +77,12 @@ export async function phaseBeside(run: ProcessRun, phase: Phase): Promise<PhaseB
   const { execution } = await planned(run, phase);
   const scope = new CancellationScope();
   let isDone = false;
+  let isStale = false;
   let failure: unknown;
   const ended = scope
     .run(async () => {
       await execution.sweep();
-      await execution.finish();
+      isStale = await execution.finish();
     })
     .catch((error: unknown) => {
       if (isCancellation(error)) return;
@@ -91,6 +94,7 @@ export async function phaseBeside(run: ProcessRun, phase: Phase): Promise<PhaseB
     });
   return {
     isDone: () => isDone,
+    isStale: () => isStale,
     failure: () => failure,
     stop: () => {
       scope.cancel();
