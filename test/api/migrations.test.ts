@@ -87,8 +87,8 @@ describe('a plan', () => {
     expect(await refused({ to: 'nowhere' })).toBe('application-unfit');
     expect(await refused({ to: 'badge' })).toBe('application-unfit');
     expect(await refused({ expression: 'person.shoeSize == "44"' })).toBe('selection-invalid');
-    expect(await refused({ to: 'directory' })).toBe('invalid');
-    expect(await refused({ people: ['x'] })).toBe('invalid');
+    expect(await refused({ to: 'directory' })).toBe('invalid-request');
+    expect(await refused({ people: ['x'] })).toBe('invalid-request');
     expect((await api.call('POST', '/v1/migrations', { as: 'hr', body: {} })).status).toBe(403);
   });
 

@@ -41,7 +41,7 @@ export async function planMigration(
       throw new ApiProblem(422, 'application-unfit', `Tenure does not write accounts at ${slug}.`, {
         detail: 'Both applications of a migration must be in the policy, with mode sync.',
       });
-  const { people, leftOut } = await selectPeople(deps, policy, { ...input, from, to });
+  const { people, leftOut } = await selectPeople(deps, policy, { ...input, from, to }, caller);
   const sizes = waveSizes(people.length, cutOf(input));
   const waves = sizes.map((size, index) => ({ wave: index + 1, size }));
   const needsConfirmation = people.length > policy.lifecycle.killSwitch.fourEyesAbove;

@@ -12,10 +12,11 @@ import { desiredInput } from '../../planning/plan-service.js';
 import { findPeople } from '../cuts/find-people.js';
 import type { ApiDeps } from '../deps.js';
 import { ApiProblem } from '../http/problem.js';
+import type { Caller } from '../http/tokens.js';
 
-/** Why somebody who was meant does not move. `not-granted`: policy gives them no open account at the new application. */
+/** Why somebody who was meant does not move. `not-granted`: policy gives them no open account at the new application; `own-case`: it is who asks. */
 export type LeftOut =
-  'not-found' | 'ambiguous' | 'duplicate' | 'no-account' | 'not-working' | 'moves-already' | 'not-granted';
+  'not-found' | 'ambiguous' | 'duplicate' | 'own-case' | 'no-account' | 'not-working' | 'moves-already' | 'not-granted';
 
 export interface SelectedPeople {
   readonly people: readonly IdentityId[];
@@ -38,10 +39,11 @@ export async function selectPeople(
   deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>,
   policy: CompiledPolicy,
   input: Selecting,
+  caller: Caller,
 ): Promise<SelectedPeople> {
   const holders = await holdersOf(deps.db, input.from);
   const moving = await movingNow(deps.db);
-  const meant = input.people === undefined ? undefined : await listed(deps, input.people);
+  const meant = input.people === undefined ? undefined : await listed(deps, input.people, caller);
   const selects = meant === undefined ? selection(input.expression ?? 'true') : undefined;
   const people: IdentityId[] = [];
   const leftOut: SelectedPeople['leftOut'][number][] = [...(meant?.leftOut ?? [])];
@@ -64,6 +66,7 @@ export async function selectPeople(
         speaker !== undefined && liveEmployments(state).some((one) => selects(mappingContext(context, speaker, one)));
       if (!isMeant) return undefined;
     }
+    if (identityId === caller.identityId) return 'own-case';
     if (!holders.includes(identityId)) return 'no-account';
     if (!isWorking(state)) return 'not-working';
     if (moving.has(identityId)) return 'moves-already';
@@ -92,8 +95,12 @@ function selection(expression: string) {
   });
 }
 
-async function listed(deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>, lines: readonly string[]): Promise<SelectedPeople> {
-  const found = await findPeople(deps, lines);
+async function listed(
+  deps: Pick<ApiDeps, 'db' | 'keys' | 'now'>,
+  lines: readonly string[],
+  caller: Caller,
+): Promise<SelectedPeople> {
+  const found = await findPeople(deps, lines, caller);
   return {
     people: found.flatMap((one) => ('identityId' in one ? [one.identityId] : [])),
     leftOut: found.flatMap((one) => ('identityId' in one ? [] : [{ index: one.index, why: one.status }])),
