@@ -293,6 +293,11 @@ async function underHold(): Promise<void> {
     await hold('DELETE');
     await reached(id, 'leaver', completed);
     await storeProcess(id, 'leaver', 'under-a-legal-hold');
+  } finally {
+    await door.app.close();
+  }
+}
+
 /** A move: beside each other (the new account is found at the target), cut over, and rolled back. */
 async function moveAndBack(): Promise<void> {
   const id = identityOf(await world.hr(hire(world, 'moves', { attributes: { department: 'Sales' } })));
@@ -330,8 +335,15 @@ async function moveAndBack(): Promise<void> {
 
 it('records everything', async () => {
   clearHistories();
-  await Promise.all([oneLife(), noticeThenCut(), futureStart(), longWaits(), leaveOfAbsence(), serviceAccounts(),
-    moveAndBack()]);
+  await Promise.all([
+    oneLife(),
+    noticeThenCut(),
+    futureStart(),
+    longWaits(),
+    leaveOfAbsence(),
+    serviceAccounts(),
+    moveAndBack(),
+  ]);
   await dueSchedule();
   await onboarding();
 }, 180_000);
