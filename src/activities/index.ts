@@ -8,6 +8,7 @@ import { dutiesOf, handOnApprovals } from './duties.js';
 import { listDue, wakeIdentities } from './due.js';
 import type { DueQuery } from './due.js';
 import { linkJitAccount } from './jit-accounts.js';
+import { endSuspensions } from './leave.js';
 import { guarded } from './lib/boundary.js';
 import { releaseNames, reserveNames } from './names.js';
 import { correlateImport } from './onboarding/correlate-import.js';
@@ -73,6 +74,7 @@ export function createActivities(deps: ActivityDeps) {
     releaseNames: bind((input: Ref) => releaseNames(deps, input)),
     planPhase: bind((input: PhaseInput) => planPhaseActivity(deps, input)),
     fixRevokeScope: bind((input: Ref) => fixRevokeScope(deps, input)),
+    endSuspensions: bind((input: Ref) => endSuspensions(deps, input)),
     recordApproval: bind((input: ApprovalRecord) => recordApproval(deps, input)),
     openTask: bind((input: TaskRequest) => openTask(deps, input)),
     withdrawTask: bind((input: Ref & { readonly visitId: VisitId }) => withdrawTask(deps, input)),

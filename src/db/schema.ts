@@ -161,6 +161,8 @@ export interface AccountTable {
   entitlements: Defaulted<string[]>;
   archived: Defaulted<boolean>;
   sealed: Defaulted<boolean>;
+  /** The last write that closed it was Tenure's own. Says nothing while it is open. */
+  closed_by_tenure: Defaulted<boolean>;
   secret: Buffer | null;
   created_by_process: string | null;
   observed_at: Instant;
@@ -556,6 +558,20 @@ export interface ServiceAccountOwnerTable {
   ended_at: Instant | null;
 }
 
+/** An account that an extended leave closed. One stands at a time; ended ones stay as rows. */
+export interface SuspensionTable {
+  account_id: AccountId;
+  identity_id: IdentityId;
+  /** The leave's process that closed it. */
+  process_id: ProcessId;
+  /** What the target said just before. */
+  found: AccountTable['status'];
+  suspended_at: Instant;
+  ended_at: Instant | null;
+  /** `kept-closed`: policy no longer gave it when the leave ended. */
+  outcome: 'opened' | 'kept-closed' | null;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -596,4 +612,5 @@ export interface Schema {
   notice: NoticeTable;
   service_account: ServiceAccountTable;
   service_account_owner: ServiceAccountOwnerTable;
+  suspension: SuspensionTable;
 }

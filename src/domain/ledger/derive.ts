@@ -7,7 +7,7 @@ import { EARLIEST, compare } from '../time/instants.js';
 import { breakpointsOf, stateOf, stretchNotice } from './state.js';
 import { runsAt } from './timeline.js';
 import type { Spell, Timeline } from './timeline.js';
-import type { Attributes, EmploymentState, PersonState, Transition } from './types.js';
+import type { Attributes, EmploymentState, LeaveLength, PersonState, Transition } from './types.js';
 
 /** A transition as one reading of the ledger implies it, before its history (moved, cancelled) is known. */
 export type Implied = Omit<Transition, 'movedFrom'>;
@@ -124,10 +124,18 @@ function leaves(timeline: Timeline, before: PersonState, after: PersonState): Dr
         effectiveAt: after.at,
         changed: [],
         because,
+        ...(kind === 'leave-start' ? { leave: lengthOf(timeline, after.at, one.employmentId) } : {}),
         matters: null,
       },
     ];
   });
+}
+
+function lengthOf(timeline: Timeline, at: Instant, employmentId: EmploymentId): LeaveLength {
+  const own = timeline.spells.filter((spell) => spell.employmentId === employmentId && runsAt(spell, at));
+  const pause = own.flatMap((spell) => spell.suspensions).find((one) => one.from <= at && at < one.to);
+  const isReturnKnown = pause?.endedBy !== undefined;
+  return { isReturnKnown, ...(pause?.days === undefined ? {} : { days: pause.days }) };
 }
 
 function leaveKind(was: string | undefined, is: string): 'leave-start' | 'leave-end' | undefined {

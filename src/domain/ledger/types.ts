@@ -118,6 +118,14 @@ export interface PersonState {
   readonly doNotRehire: boolean;
 }
 
+/** How long a leave is. Changes with each word of HR, and decides nothing but whether it is an extended one. */
+export interface LeaveLength {
+  /** Calendar days; undefined: nobody said when it ends. */
+  readonly days?: number;
+  /** HR stated the return; otherwise the days are an expectation, and the leave goes on until there is one. */
+  readonly isReturnKnown: boolean;
+}
+
 /** A derived transition. Its id stays when its date moves; everything else is an attribute. */
 export interface Transition {
   readonly id: TransitionId;
@@ -130,6 +138,8 @@ export interface Transition {
   /** Leaver: when what notice costs is cut. */
   readonly noticeAt?: Instant;
   readonly manner?: EndManner;
+  /** Leave start: how long the leave is, as far as known. */
+  readonly leave?: LeaveLength;
   /** Earlier instants of the same transition, oldest source version first, without the present one ("date moved"). */
   readonly movedFrom: readonly Instant[];
   readonly changed: readonly string[];

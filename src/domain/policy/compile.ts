@@ -16,6 +16,7 @@ import type {
   CompiledPolicy,
   Expression,
   HandoverPolicy,
+  MailDelegation,
   LifecyclePolicy,
   PolicyFiles,
   PolicyProblem,
@@ -91,7 +92,7 @@ class ExpressionCompiler {
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
     const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
       file.value;
-    const { quarantine, rate, site, handover, canaryAttributes, serviceAccounts, ...rest } = others;
+    const { quarantine, rate, site, handover, leave, canaryAttributes, serviceAccounts, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -115,6 +116,7 @@ class ExpressionCompiler {
       },
       ...(handover === undefined ? {} : { handover: handoverOf(handover) }),
       ...(serviceAccounts === undefined ? {} : { serviceAccounts: this.#serviceAccounts(file, serviceAccounts) }),
+      ...(leave === undefined ? {} : { leave: { mail: delegationOf(leave.mail) } }),
       ...(rate === undefined ? {} : { rate }),
       ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
@@ -222,14 +224,11 @@ function tierOf({ deadline, operations }: LifecycleFile['tiers']['T1']): TierPol
 function handoverOf({ ownership, mail }: NonNullable<ApplicationFile['handover']>): HandoverPolicy {
   return {
     ...(ownership === undefined ? {} : { ownership }),
-    ...(mail === undefined ? {} : { mail: mailHandoverOf(mail) }),
+    ...(mail === undefined ? {} : { mail: delegationOf(mail) }),
   };
 }
 
-function mailHandoverOf({
-  autoReply,
-  ...mail
-}: NonNullable<NonNullable<ApplicationFile['handover']>['mail']>): NonNullable<HandoverPolicy['mail']> {
+function delegationOf({ autoReply, ...mail }: NonNullable<ApplicationFile['leave']>['mail']): MailDelegation {
   return { ...mail, ...(autoReply === undefined ? {} : { autoReply }) };
 }
 

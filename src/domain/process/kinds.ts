@@ -18,10 +18,13 @@ export type TransitionKind = (typeof TRANSITION_KINDS)[number];
 export type ProcessSubject = TransitionKind | 'service-account';
 
 /** The lifecycle processes (workflow types): those that carry transitions out, and the one that ends service accounts. */
-export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'operator', 'service-account'] as const;
+export const PROCESS_KINDS = ['joiner', 'mover', 'leaver', 'rehire', 'leave', 'operator', 'service-account'] as const;
 export type ProcessKind = (typeof PROCESS_KINDS)[number];
 
-/** Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. */
+/**
+ * Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. `operator`: leaves that
+ * opened before they had a process of their own.
+ */
 export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
   joiner: 'joiner',
   rehire: 'rehire',
@@ -30,8 +33,8 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
   conversion: 'mover',
   leaver: 'leaver',
   'rescinded-hire': 'leaver',
-  'leave-start': 'operator',
-  'leave-end': 'operator',
+  'leave-start': 'leave',
+  'leave-end': 'leave',
 };
 
 /**
@@ -39,7 +42,7 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
  * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
  * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
  * cut (Tier 1), deprovision (Tier 2), handover (Tier 3: what the leaver owns and the mail that still comes), archive and delete (Tier 4),
- * undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again).
+ * suspend and resume (an extended leave closes accounts, its end opens them again), undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again).
  */
 export const PHASES = [
   'provision',
@@ -52,6 +55,8 @@ export const PHASES = [
   'handover',
   'archive',
   'delete',
+  'suspend',
+  'resume',
   'undo',
   'scream-test',
   'restore',

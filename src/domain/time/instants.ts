@@ -122,6 +122,11 @@ export function addDays<T extends LocalDate | Instant>(value: T, days: number): 
   return (moved.year > 9999 ? '9999-12-31' : moved.toString()) as T;
 }
 
+/** Calendar days from one date to the other; negative when the other is earlier. */
+export function daysBetween(from: LocalDate, to: LocalDate): number {
+  return Temporal.PlainDate.from(from).until(Temporal.PlainDate.from(to), { largestUnit: 'day' }).days;
+}
+
 /** 1 for Monday to 7 for Sunday (ISO 8601). */
 export function dayOfWeek(date: LocalDate): number {
   return Temporal.PlainDate.from(date).dayOfWeek;
