@@ -4,6 +4,8 @@ import type { Selectable } from 'kysely';
 import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import { REOPEN } from '../domain/lifecycle/next-step.js';
+import { warningsOf } from '../domain/lifecycle/contract-end.js';
+import type { Warning } from '../domain/lifecycle/contract-end.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessState } from '../domain/process/kinds.js';
@@ -27,6 +29,8 @@ export interface ProcessSchedule {
   readonly recutSettleMs: number;
   /** Looks after a cut; absent in histories from before there were any. */
   readonly staysDeadMs?: readonly number[];
+  /** Days before a contract's end on which its sponsor is warned; absent in histories from before there were any. */
+  readonly warnings?: readonly Warning[];
   readonly doNotRehire: boolean;
   /** A legal hold is on the person; absent in histories from before there were any. */
   readonly isHeld?: boolean;
@@ -61,11 +65,25 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     effectiveAt: row.effective_at,
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row, policy.lifecycle),
+    ...(row.kind === 'leaver' ? { warnings: await warnings(deps, row, policy.lifecycle, input.now) } : {}),
     amendments: row.detail.amendments ?? 0,
     isHeld: row.process_kind === 'leaver' && (await isHeld(deps.db, input.identityId)),
     doNotRehire: row.process_kind === 'rehire' && (await isBarred(deps, input)),
     tails: row.process_kind === 'rehire' ? await tailsOf(deps, input) : [],
   };
+}
+
+/** Of an end that is ahead; whoever is cut now has nobody to warn. */
+async function warnings(
+  deps: ActivityDeps,
+  row: Selectable<ProcessTable>,
+  lifecycle: LifecyclePolicy,
+  now: Instant,
+): Promise<readonly Warning[]> {
+  if (row.effective_at <= now) return [];
+  const person = await loadPerson(deps.db, deps.keys, row.identity_id);
+  const transition = person.transitions.find((one) => one.id === row.transition_id);
+  return transition === undefined ? [] : warningsOf(transition, lifecycle.contractEnd);
 }
 
 /** Whether a legal hold is on the person. A statement of its own, behind the one that notes what was read: a hold in between is told of once more. */

@@ -13,6 +13,7 @@ import type {
   VisitId,
 } from '../domain/process/ids.js';
 import type {
+  NoticeKind,
   Phase,
   ProcessKind,
   ProcessState,
@@ -248,6 +249,7 @@ export interface OperatorTaskTable {
     | 'do-not-rehire'
     | 'process'
     | 'came-back'
+    | 'contract-end'
     | 'last-administrator'
     | 'orphan';
   code: string;
@@ -515,7 +517,7 @@ export interface NoticeTable {
   identity_id: IdentityId;
   process_id: ProcessId;
   report_id: string | null;
-  kind: ReportOccasion;
+  kind: NoticeKind;
   recipient_identity_id: IdentityId | null;
   state: NoticeState;
   tries: Defaulted<number>;

@@ -217,8 +217,13 @@ function differences(before: EmploymentState | undefined, after: EmploymentState
   return [
     ...attributeDifferences(before.attributes, after.attributes),
     ...(before.manager === after.manager ? [] : ['manager']),
-    ...(before.worker === after.worker ? [] : ['worker']),
+    ...(before.worker === after.worker ? contractDifference(before, after) : ['worker']),
   ];
+}
+
+/** A contract that ends on another day is aligned as any attribute is; a conversion brings a new contract along anyway. */
+function contractDifference(before: EmploymentState, after: EmploymentState): string[] {
+  return before.contractEndOn === after.contractEndOn ? [] : ['contractEnd'];
 }
 
 /** Names of attributes with different values, sorted; cleared and never stated are the same. */
@@ -234,7 +239,9 @@ function stated(attributes: Attributes): Map<string, string> {
 }
 
 function joining(one: EmploymentState): Json {
-  return [one.employmentId, one.status, one.worker, one.zone, one.manager, Object.fromEntries(stated(one.attributes))];
+  const attributes = Object.fromEntries(stated(one.attributes));
+  const ends = one.contractEndOn === undefined ? [] : [one.contractEndOn];
+  return [one.employmentId, one.status, one.worker, one.zone, one.manager, attributes, ...ends];
 }
 
 function moving(one: EmploymentState, names: readonly string[]): Json {
@@ -244,6 +251,7 @@ function moving(one: EmploymentState, names: readonly string[]): Json {
     names.map((name) => values.get(name) ?? null),
     names.includes('manager') ? one.manager : null,
     names.includes('worker') ? one.worker : null,
+    ...(names.includes('contractEnd') ? [one.contractEndOn ?? null] : []),
   ];
 }
 

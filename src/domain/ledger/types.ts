@@ -98,6 +98,10 @@ export interface EmploymentState {
   /** Instant at which access ends: end of the last working day in the zone, or the immediate instant. */
   readonly accessEndsAt?: Instant;
   readonly endManner?: EndManner;
+  /** End of the contract's last day by the newest word, also one that takes effect later; an account may expire then by itself. */
+  readonly contractEndsAt?: Instant;
+  /** The contract's last day by what has taken effect. */
+  readonly contractEndOn?: LocalDate;
   readonly noticeAt?: Instant;
   readonly isPrimary: boolean;
   readonly manager: string | null;

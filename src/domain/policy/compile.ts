@@ -158,8 +158,18 @@ class ExpressionCompiler {
   }
 
   lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
-    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, serviceAccounts, erasure, ...rest } =
-      file.value;
+    const {
+      tiers,
+      visitPatience,
+      recutSettle,
+      staysDead,
+      userNames,
+      killSwitch,
+      contractEnd,
+      serviceAccounts,
+      erasure,
+      ...rest
+    } = file.value;
     const path = (index: number): YamlPath => ['userNames', 'patterns', index];
     userNames.patterns.forEach((source, index) => {
       this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
@@ -172,6 +182,7 @@ class ExpressionCompiler {
         T3: tierOf(tiers.T3),
         T4: tierOf(tiers.T4),
       },
+      contractEnd: { warnDays: [...new Set(contractEnd.warnDays)].sort((a, b) => b - a) },
       visitPatienceMs: durationMs(visitPatience),
       recutSettleMs: durationMs(recutSettle),
       staysDeadMs: staysDead.map(durationMs).sort((a, b) => a - b),

@@ -195,6 +195,10 @@ export const lifecycleSchema = z
       .strictObject({ extendedFromDays: z.int().min(1).max(36_500).default(30) })
       .prefault({})
       .describe('From how many days a leave of absence closes the accounts until the return.'),
+    contractEnd: z
+      .strictObject({ warnDays: z.array(z.int().min(1).max(366)).max(10).default([30, 14, 3]) })
+      .prefault({})
+      .describe('How many days before a contract ends its sponsor, the manager, is warned.'),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
     killSwitch: z
       .strictObject({

@@ -131,6 +131,8 @@ export interface LifecyclePolicy {
   };
   /** From how many days a leave is an extended one, which closes the accounts; a shorter one does nothing until it has lasted as long. */
   readonly leave: { readonly extendedFromDays: number };
+  /** How many days before a contract ends its sponsor is warned, falling. */
+  readonly contractEnd: { readonly warnDays: readonly number[] };
   /** How long Temporal goes on with a troubled visit before a person is asked. */
   readonly visitPatienceMs: number;
   /** Cuts of many people at once: above `fourEyesAbove` a second principal confirms, `atMost` are taken in one request. */

@@ -109,3 +109,6 @@ export type Verdict = (typeof VERDICTS)[number];
 /** When a leaver's process makes a report by itself: Tier 1 and 2 are settled, Tier 3 is through, everything is deleted. */
 export const REPORT_OCCASIONS = ['access-ended', 'handed-over', 'deleted'] as const;
 export type ReportOccasion = (typeof REPORT_OCCASIONS)[number];
+
+/** What a notice tells: that a report was made, or that a contract ends soon. */
+export type NoticeKind = ReportOccasion | 'contract-end';
