@@ -1,14 +1,22 @@
 import { Environment, EvaluationError } from '@marcbachmann/cel-js';
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import { ATTRIBUTE_NAMES } from '../ledger/types.js';
-import { millisecondsOf, parseInstant } from '../time/instants.js';
+import { fileTime } from '../time/instants.js';
 import type { Expression, PolicyProblem } from './types.js';
 
 export type ExpressionUse = 'rule' | 'login' | 'attribute' | 'user-name' | 'service-account';
 
 /** Fields beside HR's attributes. MAINTENANCE: docs/policy.md lists them, `src/domain/plan/context.ts` fills them. */
 export const PERSON_FIELDS = ['id', 'worker', 'lifecycle'] as const;
-export const EMPLOYMENT_FIELDS = ['id', 'worker', 'status', 'zone', 'startOn', 'lastWorkingDay', 'contractEndsAt'] as const;
+export const EMPLOYMENT_FIELDS = [
+  'id',
+  'worker',
+  'status',
+  'zone',
+  'startOn',
+  'lastWorkingDay',
+  'contractEndsAt',
+] as const;
 export const ACCOUNT_FIELDS = ['userName', 'mail'] as const;
 export const MANAGER_FIELDS = ['userName', 'mail', 'displayName', 'nativeId'] as const;
 export const NAME_FIELDS = ['given', 'family', 'middle', 'preferred', 'givenInitial', 'familyInitial'] as const;
@@ -69,14 +77,6 @@ function base(...subjects: readonly (readonly [string, readonly string[]])[]): E
   }
   return environment;
 }
-
-/** An instant as Windows counts (100 ns since 1601), for accountExpires; empty text is 0: never. */
-function fileTime(instant: string): string {
-  return instant === '' ? '0' : String(BigInt(millisecondsOf(parseInstant(instant)) + UNIX_EPOCH_MS) * 10_000n);
-}
-
-/** From 1601 to 1970. */
-const UNIX_EPOCH_MS = 11_644_473_600_000;
 
 function texts(names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, 'string']));

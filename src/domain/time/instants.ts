@@ -137,6 +137,14 @@ export function addMilliseconds(instant: Instant, milliseconds: number): Instant
   return instantText(Temporal.Instant.from(instant).add({ milliseconds: Math.round(milliseconds) }));
 }
 
+/** From 1601 to 1970. */
+const WINDOWS_EPOCH_MS = 11_644_473_600_000;
+
+/** An instant as Windows counts (units of 100 ns since 1601), for `accountExpires`; empty text is 0: never. Raises DateError for any other text. */
+export function fileTime(instant: string): string {
+  return instant === '' ? '0' : String(BigInt(millisecondsOf(parseInstant(instant)) + WINDOWS_EPOCH_MS) * 10_000n);
+}
+
 /** Order of two instants, or of two dates, as a comparator. Code units, never a locale. */
 export function compare<T extends string>(a: T, b: T): -1 | 0 | 1 {
   return a < b ? -1 : a > b ? 1 : 0;
