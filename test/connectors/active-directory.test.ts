@@ -83,6 +83,8 @@ describeSamba(`active-directory on Samba${reason === undefined ? '' : ` (skipped
     await connector.enable!(ref, newContext());
     expect(await answer(login, secret)).toMatchObject({ answer: 'wrong-secret', code: '49:52e' });
     expect(await answer(login, sealed)).toMatchObject({ answer: 'accepted' });
+  });
+
   it('holds the end of a contract as the account’s own expiry, and an extension moves it', async () => {
     const { attributes } = activeDirectoryConfig({ ...server, ca: server.certificates.ca });
     const own = activeDirectoryConnector(server, { attributes: { ...attributes, expires: 'accountExpires' } });
