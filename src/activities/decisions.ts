@@ -312,6 +312,7 @@ async function attestCreation(visit: VisitContext, steps: PlannedVisit['operatio
       native_id: `${BY_HAND}${visit.row.identity_id}`,
       login: create.login ?? '',
       status: create.enabled === true ? 'enabled' : 'disabled',
+      closed_by_tenure: create.enabled !== true,
       attributes: JSON.stringify(create.attributes ?? {}),
       secret: null,
       created_by_process: visit.row.process_id,
@@ -332,7 +333,9 @@ function attestedState(steps: readonly Operation[], account: AccountRow) {
     ...steps.map((step) => (step.kind === 'update' ? step.attributes : {})),
   ) as object;
   return {
-    ...(status === undefined ? {} : { status: status ? ('enabled' as const) : ('disabled' as const) }),
+    ...(status === undefined
+      ? {}
+      : { status: status ? ('enabled' as const) : ('disabled' as const), closed_by_tenure: !status }),
     ...(login === undefined ? {} : { login }),
     entitlements: [...new Set([...account.entitlements, ...added])].filter((name) => !removed.has(name)),
     attributes: JSON.stringify({ ...account.attributes, ...attributes }),

@@ -3,11 +3,14 @@ import { lookForSuccessors } from './administrators.js';
 import type { AdministratorsInput } from './administrators.js';
 import { recordApproval, recordResolution, openTask, withdrawTask } from './decisions.js';
 import type { ApprovalRecord, TaskRecord, TaskRequest } from './decisions.js';
+import { warnSponsor } from './contract-end.js';
+import type { WarningInput } from './contract-end.js';
 import type { ActivityDeps } from './deps.js';
 import { dutiesOf, handOnApprovals } from './duties.js';
 import { listDue, wakeIdentities } from './due.js';
 import type { DueQuery } from './due.js';
 import { linkJitAccount } from './jit-accounts.js';
+import { endSuspensions } from './leave.js';
 import { guarded } from './lib/boundary.js';
 import { releaseNames, reserveNames } from './names.js';
 import { correlateImport } from './onboarding/correlate-import.js';
@@ -75,6 +78,8 @@ export function createActivities(deps: ActivityDeps) {
     releaseNames: bind((input: Ref) => releaseNames(deps, input)),
     planPhase: bind((input: PhaseInput) => planPhaseActivity(deps, input)),
     fixRevokeScope: bind((input: Ref) => fixRevokeScope(deps, input)),
+    warnSponsor: bind((input: WarningInput) => warnSponsor(deps, input)),
+    endSuspensions: bind((input: Ref) => endSuspensions(deps, input)),
     recordApproval: bind((input: ApprovalRecord) => recordApproval(deps, input)),
     openTask: bind((input: TaskRequest) => openTask(deps, input)),
     withdrawTask: bind((input: Ref & { readonly visitId: VisitId }) => withdrawTask(deps, input)),

@@ -39,6 +39,8 @@ const GENERAL: Readonly<Record<OperatorTaskTable['kind'], string>> = {
   'came-back': 'An account that a cut had closed lives again. It was cut once more; find out who or what opened it.',
   'last-administrator':
     'Nobody else is left who administers what is named here; this person’s access ends all the same, and on time. Give the administrative right to somebody who works here and let them try it, then answer "done by hand". Code administrators-unknown: the target could not say who else there is, so look there.',
+  'contract-end':
+    'The contract ends soon, and there was nobody to tell, or no mail server to tell them by. Find out who answers for this person, and whether HR has to extend it: the access ends with it.',
   'do-not-rehire': 'HR set the do-not-rehire flag, so nothing was provisioned. Clear it with HR, or skip.',
 };
 

@@ -4,6 +4,8 @@ import type { Selectable } from 'kysely';
 import type { Queryable } from '../db/database.js';
 import type { ProcessDetail, ProcessTable } from '../db/schema.js';
 import { REOPEN } from '../domain/lifecycle/next-step.js';
+import { warningsOf } from '../domain/lifecycle/contract-end.js';
+import type { Warning } from '../domain/lifecycle/contract-end.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import type { Phase, ProcessKind, ProcessState } from '../domain/process/kinds.js';
@@ -31,6 +33,8 @@ export interface ProcessSchedule {
   readonly movePatienceMs?: number;
   /** Looks after a cut; absent in histories from before there were any. */
   readonly staysDeadMs?: readonly number[];
+  /** Days before a contract's end on which its sponsor is warned; absent in histories from before there were any. */
+  readonly warnings?: readonly Warning[];
   readonly doNotRehire: boolean;
   /** A legal hold is on the person; absent in histories from before there were any. */
   readonly isHeld?: boolean;
@@ -65,6 +69,7 @@ export async function openProcess(deps: ActivityDeps, input: ProcessRef): Promis
     effectiveAt: row.effective_at,
     ...(row.notice_at === null ? {} : { noticeAt: row.notice_at }),
     ...deadlines(row, policy.lifecycle),
+    ...(row.kind === 'leaver' ? { warnings: await warnings(deps, row, policy.lifecycle, input.now) } : {}),
     amendments: row.detail.amendments ?? 0,
     isHeld: HOLDABLE.has(row.process_kind) && (await isHeld(deps.db, input.identityId)),
     ...(row.process_kind === 'migration' ? await movePatience(deps.db, row.process_id) : {}),
@@ -82,6 +87,19 @@ async function movePatience(
 ): Promise<Pick<ProcessSchedule, 'movePatienceMs'> | undefined> {
   const move = await loadMove(db, moveIdOf(processId));
   return move === undefined ? undefined : { movePatienceMs: move.patience_ms };
+}
+
+/** Of an end that is ahead; whoever is cut now has nobody to warn. */
+async function warnings(
+  deps: ActivityDeps,
+  row: Selectable<ProcessTable>,
+  lifecycle: LifecyclePolicy,
+  now: Instant,
+): Promise<readonly Warning[]> {
+  if (row.effective_at <= now) return [];
+  const person = await loadPerson(deps.db, deps.keys, row.identity_id);
+  const transition = person.transitions.find((one) => one.id === row.transition_id);
+  return transition === undefined ? [] : warningsOf(transition, lifecycle.contractEnd);
 }
 
 /** Whether a legal hold is on the person. A statement of its own, behind the one that notes what was read: a hold in between is told of once more. */

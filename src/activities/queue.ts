@@ -7,6 +7,9 @@ import type { AuditEntry } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
 import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
 import type { Transition } from '../domain/ledger/types.js';
+import { warningsOf } from '../domain/lifecycle/contract-end.js';
+import { suspendsAt } from '../domain/lifecycle/leave.js';
+import { earlierOf } from '../domain/time/instants.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
@@ -35,24 +38,28 @@ export interface QueueAdvance {
 const DAY_MS = 86_400_000;
 const WAITING = new Set(['date', 'grace-period', 'approval', 'operator-task']);
 
-/** When a transition's process begins: a start is prepared ahead, a leaver's notice comes before its end. */
-export function beginsAt(transition: Transition, lifecycle: LifecyclePolicy): Instant {
+/**
+ * When a transition's process begins: a start is prepared ahead, a leaver's notice and the warnings of a contract's end come before its end, a short leave begins nothing for as long as it is one.
+ * Undefined: never, as the ledger is now.
+ */
+export function beginsAt(transition: Transition, lifecycle: LifecyclePolicy): Instant | undefined {
   switch (transition.kind) {
     case 'joiner':
     case 'rehire':
       return plusMs(transition.effectiveAt, -lifecycle.leadTimeDays * DAY_MS);
     case 'leaver':
-      return transition.noticeAt !== undefined && transition.noticeAt < transition.effectiveAt
-        ? transition.noticeAt
-        : transition.effectiveAt;
+      return [transition.noticeAt, warningsOf(transition, lifecycle.contractEnd)[0]?.at]
+        .filter((at) => at !== undefined)
+        .reduce(earlierOf, transition.effectiveAt);
     case 'mover':
     case 'name-change':
     case 'conversion':
     case 'rescinded-hire':
-    case 'leave-start':
     case 'leave-end':
     case 'migration':
       return transition.effectiveAt;
+    case 'leave-start':
+      return suspendsAt(transition, lifecycle.leave);
   }
 }
 

@@ -9,6 +9,7 @@ import * as legalHold from './migrations/0006-legal-hold.js';
 import * as reportNotice from './migrations/0008-report-notice.js';
 import * as erasure from './migrations/0012-erasure.js';
 import * as cutBatch from './migrations/0005-cut-batch.js';
+import * as leave from './migrations/0009-leave.js';
 import * as serviceAccount from './migrations/0010-service-account.js';
 import * as migration from './migrations/0011-migration.js';
 
@@ -78,6 +79,7 @@ export async function migrate(ownerUrl: string): Promise<void> {
             '0006-legal-hold': legalHold,
             '0008-report-notice': reportNotice,
             '0005-cut-batch': cutBatch,
+            '0009-leave': leave,
             '0010-service-account': serviceAccount,
             '0012-erasure': erasure,
             '0011-migration': migration,

@@ -16,6 +16,7 @@ import type {
 import type { MoveState } from '../domain/migration/moves.js';
 import type {
   MoveStep,
+  NoticeKind,
   Phase,
   ProcessKind,
   ProcessState,
@@ -164,6 +165,8 @@ export interface AccountTable {
   entitlements: Defaulted<string[]>;
   archived: Defaulted<boolean>;
   sealed: Defaulted<boolean>;
+  /** The last write that closed it was Tenure's own. Says nothing while it is open. */
+  closed_by_tenure: Defaulted<boolean>;
   secret: Buffer | null;
   created_by_process: string | null;
   observed_at: Instant;
@@ -249,6 +252,7 @@ export interface OperatorTaskTable {
     | 'do-not-rehire'
     | 'process'
     | 'came-back'
+    | 'contract-end'
     | 'last-administrator'
     | 'orphan';
   code: string;
@@ -516,7 +520,7 @@ export interface NoticeTable {
   identity_id: IdentityId;
   process_id: ProcessId;
   report_id: string | null;
-  kind: ReportOccasion;
+  kind: NoticeKind;
   recipient_identity_id: IdentityId | null;
   state: NoticeState;
   tries: Defaulted<number>;
@@ -615,6 +619,20 @@ export interface MigrationMoveTable {
   differences: string[] | null;
 }
 
+/** An account that an extended leave closed. One stands at a time; ended ones stay as rows. */
+export interface SuspensionTable {
+  account_id: AccountId;
+  identity_id: IdentityId;
+  /** The leave's process that closed it. */
+  process_id: ProcessId;
+  /** What the target said just before. */
+  found: AccountTable['status'];
+  suspended_at: Instant;
+  ended_at: Instant | null;
+  /** `kept-closed`: policy no longer gave it when the leave ended. */
+  outcome: 'opened' | 'kept-closed' | null;
+}
+
 export interface Schema {
   identity: IdentityTable;
   identity_key: IdentityKeyTable;
@@ -658,4 +676,5 @@ export interface Schema {
   migration: MigrationTable;
   migration_wave: MigrationWaveTable;
   migration_move: MigrationMoveTable;
+  suspension: SuspensionTable;
 }

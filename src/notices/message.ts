@@ -45,6 +45,20 @@ export function noticeText(
   return { subject: `${SUBJECTS[kind]}: ${name}`, text: `${lines.join('\n')}\n` };
 }
 
+/** That a contract ends, for whoever answers for the person. Pure. */
+export function contractEndText(about: { readonly name: string; readonly lastDay: string }): NoticeText {
+  const name = oneLine(about.name);
+  const lines = [
+    `The contract of ${name} ends on ${about.lastDay}. All access ends with it.`,
+    '',
+    'If the work goes on, ask HR to extend the contract; nothing else has to be done then.',
+    'Otherwise see to it that what is still needed is handed over in time.',
+    '',
+    'This message was sent by Tenure. Nobody reads answers to it.',
+  ];
+  return { subject: `Contract ends on ${about.lastDay}: ${name}`, text: `${lines.join('\n')}\n` };
+}
+
 /** The page of a kept report at the address that people reach the API by. */
 export function reportLink(publicUrl: string, processId: string, version: number): string {
   return `${publicUrl.replace(/\/+$/, '')}/v1/processes/${encodeURIComponent(processId)}/reports/${version}?format=html`;

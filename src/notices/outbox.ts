@@ -4,9 +4,9 @@ import type { Database, Queryable } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
 import type { NoticeState } from '../db/schema.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
-import type { ReportOccasion } from '../domain/process/kinds.js';
+import type { NoticeKind } from '../domain/process/kinds.js';
 
-/** Puts a notice into the outbox, in the transaction of what it tells of. Its id is the caller's: a repeat changes nothing. */
+/** Puts a notice into the outbox, in the transaction of what it tells of. Its id is the caller's: a repeat changes nothing, and is false. */
 export async function addNotice(
   trx: Queryable,
   input: {
@@ -14,13 +14,13 @@ export async function addNotice(
     readonly identityId: IdentityId;
     readonly processId: ProcessId;
     readonly reportId: string | undefined;
-    readonly kind: ReportOccasion;
+    readonly kind: NoticeKind;
     readonly recipientId: IdentityId | undefined;
     readonly state: NoticeState;
     readonly code?: string;
   },
-): Promise<void> {
-  await trx
+): Promise<boolean> {
+  const row = await trx
     .insertInto('notice')
     .values({
       notice_id: input.noticeId,
@@ -34,14 +34,16 @@ export async function addNotice(
       sent_at: null,
     })
     .onConflict((conflict) => conflict.column('notice_id').doNothing())
-    .execute();
+    .returning('notice_id')
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 export interface DueNotice {
   readonly noticeId: string;
   readonly identityId: IdentityId;
   readonly reportId: string | null;
-  readonly kind: ReportOccasion;
+  readonly kind: NoticeKind;
   readonly recipientId: IdentityId | null;
 }
 

@@ -5,7 +5,9 @@ import { brand } from '../domain/process/ids.js';
 import type { Instant } from '../domain/process/ids.js';
 import { unverifiedReport } from '../report/signature.js';
 import { findReport, readReport } from '../report/store.js';
-import { noticeText, reportLink } from './message.js';
+import { loadPerson } from '../planning/person.js';
+import { contractEndText, noticeText, reportLink } from './message.js';
+import type { NoticeText } from './message.js';
 import { noteFailed, noteSent, takeDue } from './outbox.js';
 import type { DueNotice } from './outbox.js';
 import { MailError } from './smtp.js';
@@ -81,18 +83,39 @@ export class NoticeSender {
     await noteSent(db, keys, notice, brand<Instant>(new Date().toISOString()));
   }
 
-  async #mailOf({ noticeId, kind, reportId, recipientId }: DueNotice): Promise<Mail> {
+  async #mailOf(notice: DueNotice): Promise<Mail> {
     const { db, keys, publicUrl } = this.#deps;
-    const to = await addressOf(db, recipientId);
+    const { noticeId, kind, reportId } = notice;
+    const to = await addressOf(db, notice.recipientId);
     // An address may come with the next fact from HR.
     if (to === undefined) throw new MailError('no-address', false);
+    if (kind === 'contract-end') return { to, messageId: messageId(noticeId), ...(await this.#contractEnd(notice)) };
     const kept = reportId === null ? undefined : await findReport(db, { reportId });
     const text = kept === undefined ? undefined : await readReport(db, keys, kept);
     const report = text === undefined ? undefined : unverifiedReport(text);
     if (kept === undefined || report === undefined) throw new MailError('no-report', true);
     const link = publicUrl === undefined ? undefined : reportLink(publicUrl, kept.process_id, kept.version);
-    return { to, messageId: `tenure.notice.${noticeId}`, ...noticeText(kind, report, { version: kept.version, link }) };
+    return { to, messageId: messageId(noticeId), ...noticeText(kind, report, { version: kept.version, link }) };
   }
+
+  /** As the ledger has it when the mail is written: one that was extended meanwhile is not announced for the old day. */
+  async #contractEnd({ identityId }: DueNotice): Promise<NoticeText> {
+    const { db, keys } = this.#deps;
+    const person = await loadPerson(db, keys, identityId);
+    const lastDay = person.stateAt(brand<Instant>(new Date().toISOString())).primary?.lastWorkingDay;
+    if (lastDay === undefined) throw new MailError('no-contract-end', true);
+    const profile = await db
+      .selectFrom('identity_profile')
+      .select('display_name')
+      .where('identity_id', '=', identityId)
+      .executeTakeFirst();
+    return contractEndText({ name: profile?.display_name ?? 'a person of yours', lastDay });
+  }
+}
+
+/** The same for every try. */
+function messageId(noticeId: string): string {
+  return `tenure.notice.${noticeId}`;
 }
 
 async function addressOf(db: Database, identityId: DueNotice['recipientId']): Promise<string | undefined> {

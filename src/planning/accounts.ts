@@ -11,6 +11,17 @@ export async function loadActual(
   const rows = await db
     .selectFrom('account')
     .selectAll()
+    .select((eb) =>
+      eb
+        .exists(
+          eb
+            .selectFrom('suspension')
+            .select('suspension.account_id')
+            .whereRef('suspension.account_id', '=', 'account.account_id')
+            .where('suspension.ended_at', 'is', null),
+        )
+        .as('suspended'),
+    )
     .where('identity_id', '=', identityId)
     .where('unlinked_at', 'is', null)
     .orderBy('application')
@@ -25,7 +36,8 @@ export async function loadActual(
     entitlements: row.entitlements,
     archived: row.archived,
     sealed: row.sealed,
-    disabledByTenure: row.sealed || row.created_by_process !== null,
+    disabledByTenure: row.closed_by_tenure,
+    suspended: Boolean(row.suspended),
     createdHere: processId !== undefined && sameTransition(row.created_by_process, processId),
   }));
 }

@@ -4,6 +4,7 @@ import { desiredAccounts } from '../domain/plan/desired.js';
 import type { DesiredInput } from '../domain/plan/grants.js';
 import type { ManagerInput } from '../domain/plan/context.js';
 import type { HandoverInput } from '../domain/plan/handover.js';
+import { absenceAt } from '../domain/lifecycle/leave.js';
 import { planPhase } from '../domain/plan/plan.js';
 import type { ActualAccount, DesiredAccount, Plan } from '../domain/plan/types.js';
 import { keptByMoves } from '../domain/migration/moves.js';
@@ -47,9 +48,14 @@ export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseR
   const wanted = desiredAccounts(await desiredInput(db, keys, request));
   const { desired, actual } = await asMoved(db, keys, request, wanted);
   const handover: HandoverInput | undefined =
-    request.phase === 'handover' ? await handoverInput(db, keys, request.person, request.desiredAt) : undefined;
+    request.phase === 'handover' || request.phase === 'suspend'
+      ? await handoverInput(db, keys, request.person, request.desiredAt)
+      : undefined;
+  const { person, policy } = request;
+  const absence = absenceAt(person.stateAt(request.desiredAt), person.transitions, policy.lifecycle.leave);
   return planPhase({
-    policy: request.policy,
+    policy,
+    absence,
     phase: request.phase,
     kind: request.kind,
     desired,

@@ -33,6 +33,7 @@ const WORKFLOW_OF: Readonly<Record<ProcessKind, string>> = {
   mover: 'moverWorkflow',
   leaver: 'leaverWorkflow',
   rehire: 'rehireWorkflow',
+  leave: 'leaveWorkflow',
   operator: 'operatorWorkflow',
   'service-account': 'serviceAccountWorkflow',
   migration: 'migrationWorkflow',

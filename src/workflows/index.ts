@@ -4,6 +4,7 @@ export { joinerWorkflow } from './joiner.js';
 export { moverWorkflow } from './mover.js';
 export { leaverWorkflow } from './leaver.js';
 export { rehireWorkflow } from './rehire.js';
+export { leaveWorkflow } from './leave-of-absence.js';
 export { operatorWorkflow } from './operator.js';
 export { migrationWorkflow } from './migration.js';
 export { dueIdentitiesWorkflow } from './due-identities.js';

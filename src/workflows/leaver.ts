@@ -2,6 +2,7 @@ import { condition, patched } from '@temporalio/workflow';
 import type { ProcessSchedule } from '../activities/process.js';
 import type { Instant, VisitId } from '../domain/process/ids.js';
 import { bookkeeping } from './lib/activities.js';
+import { ContractWarnings } from './lib/contract-warnings.js';
 import { cutAccess, cutLostWrites, outlastOlderWrites } from './lib/cut-access.js';
 import { handOnDuties } from './lib/duties.js';
 import { executePhase, phaseBeside } from './lib/execute-plan.js';
@@ -44,24 +45,42 @@ export async function leaverWorkflow(input: ProcessInput): Promise<ProcessResult
 }
 
 /**
- * What notice costs goes at once, the rest when access ends; a date that moves is waited for anew. False when the end was withdrawn (edge case 4). The end waits
- * for nobody: whatever notice still has in trouble then (a target that is down, a person who was asked) is left to the cut.
+ * What notice costs goes when notice is given, the rest when access ends; a date that moves is waited for anew, and before a contract's end its sponsor is warned.
+ * False when the end was withdrawn (edge case 4). The end waits for nobody: whatever notice still has in trouble then (a target that is down, a person who was
+ * asked) is left to the cut.
  */
 async function serveNotice(run: ProcessRun): Promise<boolean> {
   // Weeks before the cut there is still time to find somebody. Beside notice; a cut looks again.
   if (patched('duties-at-notice')) void handOnDuties(run).catch(() => undefined);
-  const notice = await phaseBeside(run, 'notice');
+  const warnings = new ContractWarnings(run);
   const effectiveAt = (): Instant => run.schedule.effectiveAt;
-  await waitUntil(effectiveAt, () => notice.isDone() || run.isAmended(), 'notice is carried out');
-  while ((await run.untilDue(effectiveAt, 'date')) === 'amended') {
-    await run.open();
-    if (run.isCancelled) {
-      await notice.stop();
+  let notice: PhaseBeside | undefined;
+  for (;;) {
+    if (notice === undefined && isNoticeGiven(run)) {
+      const begun = await phaseBeside(run, 'notice');
+      notice = begun;
+      await waitUntil(effectiveAt, () => begun.isDone() || run.isAmended(), 'notice is carried out');
+    }
+    await warnings.giveDue();
+    const next = [effectiveAt(), warnings.nextAt(), notice === undefined ? run.schedule.noticeAt : undefined]
+      .filter((instant) => instant !== undefined)
+      .sort()[0];
+    if ((await run.untilDue(() => next ?? effectiveAt(), 'date')) === 'amended') {
+      await run.open();
+      if (!run.isCancelled) continue;
+      await notice?.stop();
       return false;
     }
+    if (effectiveAt() <= now()) break;
   }
-  void notice.stop();
+  void notice?.stop();
   return true;
+}
+
+/** Leavers that began before contracts had warnings began with their notice. */
+function isNoticeGiven({ schedule }: ProcessRun): boolean {
+  const { warnings, noticeAt } = schedule;
+  return warnings === undefined || (noticeAt !== undefined && noticeAt <= now());
 }
 
 /** Of leavers that were cut before there were looks at everything: a write that was never answered may land long after. */

@@ -1,7 +1,7 @@
 import { ProcessRun } from './lib/process-run.js';
 import type { ProcessInput, ProcessResult } from './messages.js';
 
-/** A transition whose own process is not built yet (leave of absence): a person is asked to carry it out and says when it is done. */
+/** A leave of absence that opened before leaves had a process of their own: a person is asked to carry it out and says when it is done. */
 export async function operatorWorkflow(input: ProcessInput): Promise<ProcessResult> {
   const run = new ProcessRun(input);
   return run.conduct(async () => {

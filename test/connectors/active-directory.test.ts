@@ -13,6 +13,7 @@ import type { AccountRef, Connector } from '../../src/connectors/connector.js';
 import { Secret } from '../../src/connectors/secret.js';
 import { LdapDirectory } from '../../src/connectors/shared/ldap/client.js';
 import { allValues } from '../../src/connectors/shared/ldap/groups.js';
+import { fileTime } from '../../src/domain/time/instants.js';
 import type { SambaAd } from '../systems/samba-ad.js';
 import { reasonToSkipSambaAd, startSambaAd } from '../systems/samba-ad.js';
 import { activeDirectoryConfig, activeDirectoryConnector, activeDirectoryHarness } from './active-directory-harness.js';
@@ -82,6 +83,26 @@ describeSamba(`active-directory on Samba${reason === undefined ? '' : ` (skipped
     await connector.enable!(ref, newContext());
     expect(await answer(login, secret)).toMatchObject({ answer: 'wrong-secret', code: '49:52e' });
     expect(await answer(login, sealed)).toMatchObject({ answer: 'accepted' });
+  });
+
+  it('holds the end of a contract as the account’s own expiry, and an extension moves it', async () => {
+    const { attributes } = activeDirectoryConfig({ ...server, ca: server.certificates.ca });
+    const own = activeDirectoryConnector(server, { attributes: { ...attributes, expires: 'accountExpires' } });
+    others.push(own);
+    // As policy maps it: `expires: fileTime(employment.contractEndsAt)`.
+    const ends = (ms: number): string => fileTime(new Date(Date.now() + ms).toISOString());
+    const login = `u${randomUUID().slice(0, 8)}`;
+    const made = { displayName: 'Sample', expires: ends(-60_000) };
+    const { ref } = await own.create!({ objectClass: 'account', login, enabled: true, attributes: made }, newContext());
+    const secret = Secret.random();
+    await own.setSecret!(ref, secret, newContext());
+    // Without Tenure's doing: the domain itself keeps them out.
+    expect(await answer(login, secret)).toMatchObject({ answer: 'locked', code: '49:701' });
+    for (const expires of [ends(86_400_000), fileTime('')]) {
+      await own.update!(ref, [{ attribute: 'expires', op: 'replace', value: expires }], newContext());
+      expect(await answer(login, secret)).toMatchObject({ answer: 'accepted' });
+      expect(await own.get(ref, newContext())).toMatchObject({ attributes: { expires } });
+    }
   });
 
   it('tells a lockout after wrong passwords from a cut, and ends it when the account is enabled', async () => {

@@ -14,9 +14,13 @@ export interface StoredHistory {
   readonly history: ReturnType<typeof historyFromJSON>;
 }
 
+/** Opened by no process any more; those that run go on. Their histories cannot be recorded anew. */
+const KEPT: ReadonlySet<string> = new Set(['operatorWorkflow']);
+
 /** Removes all stored histories, before they are recorded anew. */
 export function clearHistories(): void {
-  rmSync(FOLDER, { recursive: true, force: true });
+  for (const workflow of readdirSync(FOLDER))
+    if (!KEPT.has(workflow)) rmSync(join(FOLDER, workflow), { recursive: true, force: true });
 }
 
 /** Stores a history as `histories/<workflow>/<name>.json`, without a trace of the machine that it was recorded on. */

@@ -44,7 +44,8 @@ const TYPES: Readonly<Record<string, string>> = {
   'name-change': 'moverWorkflow',
   leaver: 'leaverWorkflow',
   'rescinded-hire': 'leaverWorkflow',
-  'leave-start': 'operatorWorkflow',
+  'leave-start': 'leaveWorkflow',
+  'leave-end': 'leaveWorkflow',
   migration: 'migrationWorkflow',
 };
 
@@ -187,13 +188,16 @@ async function longWaits(): Promise<void> {
   await storeProcess(grace, 'leaver', 'retention-ends');
 }
 
-/** A transition whose process is a person. */
+/** Closed for a leave, and opened again. */
 async function leaveOfAbsence(): Promise<void> {
   const id = identityOf(await world.hr(hire(world, 'away')));
   await reached(id, 'joiner', completed);
-  await said('away', 'leave', 'leave', { startOn: day(0) });
+  await said('away', 'leave', 'leave', { startOn: day(-1) });
   await reached(id, 'leave-start', completed);
-  await storeProcess(id, 'leave-start', 'leave-of-absence');
+  await storeProcess(id, 'leave-start', 'suspended');
+  await said('away', 'return', 'back', { on: day(0) });
+  await reached(id, 'leave-end', completed);
+  await storeProcess(id, 'leave-end', 'resumed');
 }
 
 /** A service account that is removed, and one that somebody misses. */

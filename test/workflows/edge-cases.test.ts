@@ -275,23 +275,6 @@ describe('lives that do not go as planned', () => {
     expect(users.map((user) => user.userName)).toContain(`twin.test${world.tag}`);
   });
 
-  it('a leave of absence is a question to a person until its process exists', async () => {
-    const id = await joined(world, 'la');
-    await world.hr({
-      source: 'hr',
-      eventId: 'la-leave',
-      person: 'la',
-      employment: 'la-1',
-      kind: 'leave',
-      startOn: day(-1),
-      expectedEndOn: day(60),
-    });
-    const task = await taskOf(world, id, 'leave-start');
-    expect(task.kind).toBe('leave');
-    await resolve(world, task, 'done-by-hand');
-    expect(await ended(id, 'leave-start', 'completed')).toMatchObject({ outcome: 'by-hand' });
-  });
-
   it('a do-not-rehire flag stops before any account', async () => {
     const id = await joined(world, 'dr', { startOn: day(-60) });
     await cut(world, 'dr', { lastWorkingDay: day(-30), at: `${day(-30)}T12:00:00.000Z`, doNotRehire: true });

@@ -82,6 +82,7 @@ async function link(
     attributes: {},
     entitlements: [...(found.entitlements ?? [])],
     created_by_process: null,
+    closed_by_tenure: false,
     observed_at: ref.now,
   };
   if ((await deps.visitWrites.link(account)) === undefined) return false;

@@ -216,6 +216,7 @@ async function link(visit: VisitContext, observed: ObservedAccount, createdBy: P
     attributes: observed.attributes,
     entitlements: [...(observed.entitlements ?? [])],
     created_by_process: createdBy,
+    closed_by_tenure: createdBy !== null && observed.status === 'disabled',
     observed_at: visit.clock(),
   });
   if (row === undefined) throw new TenureError('AccountCollision', 'linked-to-another-identity');
@@ -296,17 +297,17 @@ function changeOf(operation: Operation, account: AccountRow, now: Instant): Acco
     case 'rename':
       return { login: operation.login ?? account.login };
     case 'enable':
-      return { status: 'enabled', sealed: false, archived: false, secret: null };
+      return { status: 'enabled', sealed: false, archived: false, closed_by_tenure: false, secret: null };
     case 'disable':
-      return { status: 'disabled' };
+      return { status: 'disabled', closed_by_tenure: true };
     case 'seal':
-      return { status: 'disabled', sealed: true };
+      return { status: 'disabled', sealed: true, closed_by_tenure: true };
     case 'add-entitlement':
       return { entitlements: [...without, operation.entitlement ?? ''] };
     case 'remove-entitlement':
       return { entitlements: without };
     case 'archive':
-      return { archived: true, status: 'disabled' };
+      return { archived: true, status: 'disabled', closed_by_tenure: true };
     case 'delete':
       return { unlinked_at: now };
     case 'anonymise':

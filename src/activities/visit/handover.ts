@@ -8,7 +8,7 @@ import type { VisitContext } from './load.js';
 /** What a planned forwarding asks of a connector; raises CapabilityMissing for one that a person has to decide. */
 export function forwardingOf({ forwarding }: Operation): Forwarding {
   if (forwarding === undefined) throw new TenureError('CapabilityMissing', 'no-delegate');
-  return forwarding;
+  return { ...forwarding, to: forwarding.to };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Operation } from '../../domain/plan/types.js';
 import { RETRYABLE } from '../../domain/process/failure.js';
 import type { VisitId } from '../../domain/process/ids.js';
 import { DESTROYING_PHASES } from '../../domain/process/kinds.js';
+import type { Phase } from '../../domain/process/kinds.js';
 import { LEGAL_HOLD } from '../../domain/process/outcome.js';
 import type { SettledOutcome, VisitOutcome } from '../../domain/process/outcome.js';
 import type { ActivityDeps } from '../deps.js';
@@ -16,6 +17,7 @@ import { isOutdated, operationContext, wasOutdated } from './fence.js';
 import { loadAccount, loadSubject, loadVisit } from './load.js';
 import type { AccountRow, VisitContext } from './load.js';
 import { keepFindings, settle } from './record.js';
+import { noteSuspension } from './suspension.js';
 import { ON_ITS_WAY } from './verify-lists.js';
 import { SETTLING, isSettling, verifyVisit } from './verify.js';
 import type { Finding } from './verify.js';
@@ -34,7 +36,9 @@ export interface VisitRun {
 /** How long to wait before reading again when the target gave no hint. */
 const DEFAULT_RETRY_MS = 1_000;
 const BUSY_RETRY_MS = 500;
-const GRANTING = new Set(['provision', 'activate', 'grant', 'coexist']);
+const GRANTING: ReadonlySet<Phase> = new Set<Phase>(['provision', 'activate', 'grant', 'resume', 'coexist']);
+/** What opens accounts or closes them for a while: one at a time for each account, and the newest plan holds. */
+const ONE_AT_A_TIME: ReadonlySet<Phase> = new Set<Phase>([...GRANTING, 'suspend']);
 
 /**
  * One visit: apply → verify → record (design D15). Finished operations are rows, so that a new attempt or another worker goes on exactly where the last
@@ -76,17 +80,26 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
     return 'stopped';
   }
   if (visit.row.heldSince !== null && DESTROYING_PHASES.has(visit.row.phase)) return LEGAL_HOLD;
-  if (!GRANTING.has(visit.row.phase)) return undefined;
+  if (!ONE_AT_A_TIME.has(visit.row.phase)) return undefined;
   const others = await visit.deps.visitRows.others(visit.row);
-  // A newer plan that gives has everything in it that this one gives; one that takes something away at the end of a grace period has not.
   const isNewer = (other: (typeof others)[number]): boolean =>
-    other.created_at > visit.row.created_at && other.process_id !== visit.row.process_id && GRANTING.has(other.phase);
+    other.created_at > visit.row.created_at &&
+    other.process_id !== visit.row.process_id &&
+    takesThePlaceOf(other.phase, visit.row.phase);
   if (others.some(isNewer)) {
     await settle(visit, 'superseded', []);
     return 'superseded';
   }
   const now = visit.clock();
   return others.some((other) => other.write_in_flight && (other.write_until ?? now) > now) ? 'busy' : undefined;
+}
+
+/**
+ * A newer plan that gives has everything in it that an older one gives; one that takes something away at the end of a grace period has not. What a leave closes stays
+ * closed until its own end, whatever is given meanwhile.
+ */
+function takesThePlaceOf(newer: Phase, older: Phase): boolean {
+  return older === 'suspend' ? newer === 'suspend' || newer === 'resume' : ONE_AT_A_TIME.has(newer);
 }
 
 async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Rest> {
@@ -96,6 +109,8 @@ async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Res
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
   if (missing !== undefined) return missing;
+  if (visit.row.phase === 'suspend' && account !== undefined && !(await noteSuspension(visit, account)))
+    return leftAsFound(visit, account);
   for (const operation of operations) {
     if (done.has(operation.key)) continue;
     visit.progress(operation.kind);
@@ -114,6 +129,20 @@ async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Res
   // What was seen is kept although the visit is not over: a person decides on it.
   if (verdict.kind === 'task') await keepFindings(visit, findings);
   return verdict;
+}
+
+/** Somebody else had closed it before the leave: it is not ours to open when the leave ends, and so not ours to close. */
+async function leftAsFound(visit: VisitContext, account: AccountRow): Promise<Rest> {
+  const finding: Finding = {
+    operationKey: visit.planned.operations[0]?.key ?? `${visit.row.application}/account`,
+    check: 'state',
+    road: 'read',
+    verdict: 'proven',
+    code: 'found-disabled',
+    seen: { status: 'disabled' },
+  };
+  await settle(visit, 'proven', [finding], account.account_id);
+  return { kind: 'settled', outcome: 'proven' };
 }
 
 async function adopted(visit: VisitContext): Promise<Rest> {

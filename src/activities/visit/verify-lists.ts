@@ -106,7 +106,7 @@ async function verifyForwarding(
   const wanted = forwardingOf(operation);
   const ctx = operationContext(visit, `${visit.row.visit_id}/forwarding`, false);
   const seen = await connector.readForwarding(refOf(account), ctx);
-  const isSame = seen !== undefined && sameForwarding(seen, wanted);
+  const isSame = sameForwarding(seen ?? NOWHERE, wanted);
   const read: Finding = {
     ...check,
     road: 'read-back',
@@ -114,8 +114,12 @@ async function verifyForwarding(
     code: isSame ? 'ok' : 'forwarding-differs',
     seen: (seen ?? {}) as unknown as Json,
   };
-  return isSame ? [read, ...(await verifyDelivery(visit, operation, account, wanted))] : [read];
+  // Nothing is sent through a forwarding that was taken away.
+  const hasMore = isSame && wanted.to !== undefined;
+  return hasMore ? [read, ...(await verifyDelivery(visit, operation, account, wanted))] : [read];
 }
+
+const NOWHERE: Forwarding = { to: undefined, keepsCopy: true };
 
 function sameForwarding(seen: Forwarding, wanted: Forwarding): boolean {
   return (

@@ -3,7 +3,7 @@ import { Secret } from '../../connectors/secret.js';
 import type { EvidenceTable } from '../../db/schema.js';
 import type { AttributeValue, Operation } from '../../domain/plan/types.js';
 import type { Instant } from '../../domain/process/ids.js';
-import type { Verdict } from '../../domain/process/kinds.js';
+import type { Phase, Verdict } from '../../domain/process/kinds.js';
 import type { Json } from '../../domain/process/json.js';
 import { canaryAnswer } from './canary.js';
 import { refOf } from './apply.js';
@@ -46,18 +46,19 @@ export async function verifyVisit(
   return findings;
 }
 
-/** A cut is never proven by a read alone: without a secret of ours to try, its probe says that it is unprovable (design D5). */
+/** A cut, or a leave's closing, is never proven by a read alone: without a secret of ours to try, its probe says that it is unprovable (design D5). */
 function needsProbe(visit: VisitContext, operation: Operation, account: AccountRow): boolean {
   if (operation.kind === 'seal') return true;
   // Put away and still refused; where a sign-in proves nothing, a person was asked at the cut.
   if (operation.kind === 'archive') return account.secret !== null && canProbe(visit);
-  const isSure = visit.row.phase === 'cut' || visit.row.phase === 'scream-test';
-  return operation.kind === 'disable' && (account.secret !== null || isSure);
+  return operation.kind === 'disable' && (account.secret !== null || PROVEN_CLOSED.has(visit.row.phase));
 }
 
 function canProbe(visit: VisitContext): boolean {
   return visit.connector.probeSignIn !== undefined && visit.application.canaryLogin !== undefined;
 }
+
+const PROVEN_CLOSED: ReadonlySet<Phase> = new Set<Phase>(['cut', 'suspend', 'scream-test']);
 
 /** Read while the target's reads could still lag behind the write. */
 export const SETTLING = 'settling';

@@ -32,7 +32,10 @@ export interface FinishedOperation {
 
 /** What is named is set; everything else of the account's row stays as somebody else may have left it. */
 export type AccountChange = Partial<
-  Pick<AccountRow, 'native_id' | 'login' | 'status' | 'entitlements' | 'archived' | 'sealed' | 'observed_at'>
+  Pick<
+    AccountRow,
+    'native_id' | 'login' | 'status' | 'entitlements' | 'archived' | 'sealed' | 'closed_by_tenure' | 'observed_at'
+  >
 > & {
   readonly attributes?: Readonly<Record<string, unknown>>;
   readonly unlinked_at?: Instant;
@@ -51,6 +54,7 @@ export type NewLink = Pick<
   | 'status'
   | 'entitlements'
   | 'created_by_process'
+  | 'closed_by_tenure'
   | 'observed_at'
 > & { readonly attributes: Attributes };
 
@@ -121,6 +125,9 @@ export class VisitWrites {
         insert into visit_step (visit_id, operation_key, state, at)
         select "visitId", "operationKey", 'applied', at from done
         on conflict (visit_id, operation_key) do update set state = 'applied'
+      ), back as (
+        update suspension set ended_at = done.at, outcome = 'opened' from done
+        where suspension.account_id = done."accountId" and suspension.ended_at is null and changes->>'status' = 'enabled'
       )
       update account set
         native_id = coalesce(changes->>'native_id', native_id),
@@ -131,6 +138,7 @@ export class VisitWrites {
           then array(select jsonb_array_elements_text(changes->'entitlements')) else entitlements end,
         archived = coalesce((changes->>'archived')::boolean, archived),
         sealed = coalesce((changes->>'sealed')::boolean, sealed),
+        closed_by_tenure = coalesce((changes->>'closed_by_tenure')::boolean, closed_by_tenure),
         secret = case when changes ? 'secret' then null else secret end,
         observed_at = coalesce((changes->>'observed_at')::timestamptz, observed_at),
         unlinked_at = coalesce((changes->>'unlinked_at')::timestamptz, unlinked_at)
@@ -142,10 +150,10 @@ export class VisitWrites {
   /** Links an account, or observes it anew when the person has it already; undefined when it is linked to somebody else. */
   readonly link = batched(async (accounts: readonly NewLink[]) => {
     const { rows } = await sql<AccountRow>`
-      insert into account (account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, observed_at)
-      select account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, observed_at
+      insert into account (account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at)
+      select account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at
       from jsonb_to_recordset(${JSON.stringify(accounts)}::jsonb) as linked (account_id uuid, identity_id uuid, application text, native_id text,
-        login text, status text, attributes jsonb, entitlements text[], created_by_process text, observed_at timestamptz)
+        login text, status text, attributes jsonb, entitlements text[], created_by_process text, closed_by_tenure boolean, observed_at timestamptz)
       on conflict (application, native_id) where unlinked_at is null
         do update set observed_at = excluded.observed_at, status = excluded.status where account.identity_id = excluded.identity_id
       returning *`.execute(this.db);

@@ -7,7 +7,7 @@ import { EARLIEST, compare } from '../time/instants.js';
 import { breakpointsOf, stateOf, stretchNotice } from './state.js';
 import { runsAt } from './timeline.js';
 import type { Spell, Timeline } from './timeline.js';
-import type { Attributes, EmploymentState, PersonState, Transition } from './types.js';
+import type { Attributes, EmploymentState, LeaveLength, PersonState, Transition } from './types.js';
 
 /** A transition as one reading of the ledger implies it, before its history (moved, cancelled) is known. */
 export type Implied = Omit<Transition, 'movedFrom'>;
@@ -124,10 +124,18 @@ function leaves(timeline: Timeline, before: PersonState, after: PersonState): Dr
         effectiveAt: after.at,
         changed: [],
         because,
+        ...(kind === 'leave-start' ? { leave: lengthOf(timeline, after.at, one.employmentId) } : {}),
         matters: null,
       },
     ];
   });
+}
+
+function lengthOf(timeline: Timeline, at: Instant, employmentId: EmploymentId): LeaveLength {
+  const own = timeline.spells.filter((spell) => spell.employmentId === employmentId && runsAt(spell, at));
+  const pause = own.flatMap((spell) => spell.suspensions).find((one) => one.from <= at && at < one.to);
+  const isReturnKnown = pause?.endedBy !== undefined;
+  return { isReturnKnown, ...(pause?.days === undefined ? {} : { days: pause.days }) };
 }
 
 function leaveKind(was: string | undefined, is: string): 'leave-start' | 'leave-end' | undefined {
@@ -209,8 +217,13 @@ function differences(before: EmploymentState | undefined, after: EmploymentState
   return [
     ...attributeDifferences(before.attributes, after.attributes),
     ...(before.manager === after.manager ? [] : ['manager']),
-    ...(before.worker === after.worker ? [] : ['worker']),
+    ...(before.worker === after.worker ? contractDifference(before, after) : ['worker']),
   ];
+}
+
+/** A contract that ends on another day is aligned as any attribute is; a conversion brings a new contract along anyway. */
+function contractDifference(before: EmploymentState, after: EmploymentState): string[] {
+  return before.contractEndOn === after.contractEndOn ? [] : ['contractEnd'];
 }
 
 /** Names of attributes with different values, sorted; cleared and never stated are the same. */
@@ -226,7 +239,9 @@ function stated(attributes: Attributes): Map<string, string> {
 }
 
 function joining(one: EmploymentState): Json {
-  return [one.employmentId, one.status, one.worker, one.zone, one.manager, Object.fromEntries(stated(one.attributes))];
+  const attributes = Object.fromEntries(stated(one.attributes));
+  const ends = one.contractEndOn === undefined ? [] : [one.contractEndOn];
+  return [one.employmentId, one.status, one.worker, one.zone, one.manager, attributes, ...ends];
 }
 
 function moving(one: EmploymentState, names: readonly string[]): Json {
@@ -236,6 +251,7 @@ function moving(one: EmploymentState, names: readonly string[]): Json {
     names.map((name) => values.get(name) ?? null),
     names.includes('manager') ? one.manager : null,
     names.includes('worker') ? one.worker : null,
+    ...(names.includes('contractEnd') ? [one.contractEndOn ?? null] : []),
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { FactId, Instant, LocalDate, ZoneId } from '../process/ids.js';
-import { LATEST, addDays, compare, endOfWorkDay, startOfWorkDay } from '../time/instants.js';
+import { LATEST, addDays, compare, daysBetween, endOfWorkDay, startOfWorkDay } from '../time/instants.js';
 import { compareStrength, isFactOf } from './slots.js';
 import type { FactOf } from './slots.js';
 import type { EndManner, WorkerType } from './types.js';
@@ -20,6 +20,8 @@ export interface Suspension {
   readonly to: Instant;
   readonly startedBy: FactId;
   readonly endedBy?: FactId;
+  /** Calendar days, as far as known: until HR's return, else until the end that HR expects. Undefined: nobody said. */
+  readonly days?: number;
 }
 
 /** Open contract in the words of HR systems that must fill the field. */
@@ -92,20 +94,28 @@ function endsAt(fact: FactOf<'end'>, zone: ZoneId): Instant {
 export function suspensionsOf(pauses: readonly PauseFact[], zoneOn: (date: LocalDate) => ZoneId): Suspension[] {
   const dates = [...new Set(pauses.map(pauseDate))].sort(compare);
   const found: Suspension[] = [];
-  let running: { from: Instant; startedBy: FactId } | undefined;
+  let running: { from: Instant; startOn: LocalDate; startedBy: FactId; days?: number } | undefined;
   for (const date of dates) {
     const onDate = pauses.filter((pause) => pauseDate(pause) === date).sort((a, b) => compareStrength(b, a));
     const leave = onDate.find((pause) => isFactOf(pause, 'leave'));
     const back = onDate.find((pause) => isFactOf(pause, 'return'));
     const at = startOfWorkDay(date, zoneOn(date));
     if (running === undefined && leave !== undefined && back === undefined)
-      running = { from: at, startedBy: leave.factId };
+      running = { from: at, startOn: date, startedBy: leave.factId, ...expectedDays(leave.statement) };
     if (running !== undefined && back !== undefined && leave === undefined) {
-      found.push({ ...running, to: at, endedBy: back.factId });
+      const { from, startOn, startedBy } = running;
+      found.push({ from, startedBy, to: at, endedBy: back.factId, days: daysBetween(startOn, date) });
       running = undefined;
     }
   }
-  return running === undefined ? found : [...found, { ...running, to: LATEST }];
+  if (running === undefined) return found;
+  const { from, startedBy, days } = running;
+  return [...found, { from, startedBy, to: LATEST, ...(days === undefined ? {} : { days }) }];
+}
+
+/** The expected end is the last day of the leave. */
+function expectedDays({ startOn, expectedEndOn }: FactOf<'leave'>['statement']): { readonly days?: number } {
+  return expectedEndOn === undefined ? {} : { days: daysBetween(startOn, expectedEndOn) + 1 };
 }
 
 /** The date from which a change, or a hire that restates a running spell, holds. */

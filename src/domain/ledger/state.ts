@@ -1,6 +1,7 @@
 import type { EmploymentId, FactId, Instant } from '../process/ids.js';
 import { LATEST, compare, earlierOf, laterOf } from '../time/instants.js';
 import { resolveSlots } from './slots.js';
+import { contractEnd } from './spell-parts.js';
 import { buildTimeline, runsAt, standingOf } from './timeline.js';
 import type { Spell, Timeline } from './timeline.js';
 import type { Attributes, EmploymentState, EmploymentStatus, Fact, LifecycleState, PersonState } from './types.js';
@@ -101,7 +102,8 @@ function employmentAt(spell: Spell, at: Instant): Ranked {
     .map((change) => change.fact);
   const statements = [spell.hire.statement, ...applied.map((fact) => fact.statement)];
   const because = [spell.hire.factId, ...applied.map((fact) => fact.factId), pause?.startedBy, spell.end?.factId];
-  const { end } = spell;
+  const { end, contractEndsAt } = spell;
+  const { endOn } = contractEnd(spell.hire, applied);
   const state: EmploymentState = {
     employmentId: spell.employmentId,
     status,
@@ -112,6 +114,8 @@ function employmentAt(spell: Spell, at: Instant): Ranked {
     ...(end === undefined
       ? {}
       : { lastWorkingDay: end.lastWorkingDay, accessEndsAt: spell.accessEndsAt, endManner: end.manner }),
+    ...(contractEndsAt === undefined ? {} : { contractEndsAt }),
+    ...(endOn === undefined ? {} : { contractEndOn: endOn }),
     ...(end?.noticeAt === undefined ? {} : { noticeAt: end.noticeAt }),
     isPrimary: false,
     manager: last(statements.map((one) => one.manager)) ?? null,

@@ -23,6 +23,8 @@ export interface Spell {
   /** Withdrawn, or ended before it began. */
   readonly rescinded: boolean;
   readonly end?: SpellEnd;
+  /** Where the contract ends by the newest word, whatever else ends the employment. */
+  readonly contractEndsAt?: Instant;
   /** LATEST when open-ended; reaches to the successor's start when a transfer would leave a gap between two zones. */
   readonly accessEndsAt: Instant;
   readonly suspensions: readonly Suspension[];
@@ -163,7 +165,8 @@ function toSpell(employmentId: EmploymentId, group: Group): Spell {
   const zoneOn = (date: LocalDate): ZoneId =>
     changes.findLast((c) => effectiveOn(c) <= date && c.statement.zone)?.statement.zone ?? zone;
   const contract = contractEnd(hire, changes);
-  const end = strongestEnd(group.ends, zoneOn) ?? contractEndAt(contract, zoneOn);
+  const contracted = contractEndAt(contract, zoneOn);
+  const end = strongestEnd(group.ends, zoneOn) ?? contracted;
   const startsAt = startOfWorkDay(startOn, zone);
   const accessEndsAt = end?.accessEndsAt ?? LATEST;
   return {
@@ -178,6 +181,7 @@ function toSpell(employmentId: EmploymentId, group: Group): Spell {
     startsAt,
     rescinded: accessEndsAt <= startsAt,
     ...(end === undefined ? {} : { end }),
+    ...(contracted === undefined ? {} : { contractEndsAt: contracted.accessEndsAt }),
     accessEndsAt,
     suspensions: suspensionsOf(group.pauses, zoneOn),
     tooLate: contract.tooLate,

@@ -98,6 +98,10 @@ export interface EmploymentState {
   /** Instant at which access ends: end of the last working day in the zone, or the immediate instant. */
   readonly accessEndsAt?: Instant;
   readonly endManner?: EndManner;
+  /** End of the contract's last day by the newest word, also one that takes effect later; an account may expire then by itself. */
+  readonly contractEndsAt?: Instant;
+  /** The contract's last day by what has taken effect. */
+  readonly contractEndOn?: LocalDate;
   readonly noticeAt?: Instant;
   readonly isPrimary: boolean;
   readonly manager: string | null;
@@ -118,6 +122,14 @@ export interface PersonState {
   readonly doNotRehire: boolean;
 }
 
+/** How long a leave is. Changes with each word of HR, and decides nothing but whether it is an extended one. */
+export interface LeaveLength {
+  /** Calendar days; undefined: nobody said when it ends. */
+  readonly days?: number;
+  /** HR stated the return; otherwise the days are an expectation, and the leave goes on until there is one. */
+  readonly isReturnKnown: boolean;
+}
+
 /** A derived transition. Its id stays when its date moves; everything else is an attribute. */
 export interface Transition {
   readonly id: TransitionId;
@@ -130,6 +142,8 @@ export interface Transition {
   /** Leaver: when what notice costs is cut. */
   readonly noticeAt?: Instant;
   readonly manner?: EndManner;
+  /** Leave start: how long the leave is, as far as known. */
+  readonly leave?: LeaveLength;
   /** Earlier instants of the same transition, oldest source version first, without the present one ("date moved"). */
   readonly movedFrom: readonly Instant[];
   readonly changed: readonly string[];

@@ -47,7 +47,8 @@ export type Step =
   | {
       readonly do: 'cancel';
       readonly processId: ProcessId;
-      readonly why: 'transition-cancelled' | 'cut';
+      /** `overtaken`: a newer word on the same leave takes its place. */
+      readonly why: 'transition-cancelled' | 'cut' | 'overtaken';
       /** What the row has answered to from now on. */
       readonly digest: string;
     };
@@ -65,8 +66,8 @@ export interface QueueInput {
   readonly transitions: readonly Transition[];
   readonly processes: readonly ProcessRow[];
   readonly now: Instant;
-  /** The instant at which a transition's process should begin (lead time before a start, notice before an end). */
-  readonly beginsAt: (transition: Transition) => Instant;
+  /** The instant at which a transition's process should begin (lead time before a start, notice before an end); undefined: it needs none. */
+  readonly beginsAt: (transition: Transition) => Instant | undefined;
 }
 
 /**
@@ -94,6 +95,7 @@ export function nextSteps(input: QueueInput): NextSteps {
       continue;
     }
     const beginsAt = opening.isRestoration ? input.now : input.beginsAt(transition);
+    if (beginsAt === undefined) continue;
     if (beginsAt > input.now) {
       if (nextDueAt === undefined || beginsAt < nextDueAt) nextDueAt = beginsAt;
       continue;
@@ -132,7 +134,8 @@ function afterChanges(rows: readonly ProcessRow[], changes: readonly Step[]): re
 
 type Opening = Extract<Step, { do: 'open' }>;
 
-const GIVING = new Set<ProcessKind>(['joiner', 'mover', 'rehire']);
+/** What a cut answers for and an undo stops. */
+const YIELDING = new Set<ProcessKind>(['joiner', 'mover', 'rehire', 'leave']);
 
 /**
  * Which of the due transitions open a process. Cuts always do, and take in whatever came due before them and never ran; else the first one does when
@@ -143,20 +146,28 @@ function openings(due: readonly Opening[], input: QueueInput): readonly Step[] {
   if (lastCut >= 0) {
     const cuts = due.filter((opening) => opening.cut);
     const into = cuts.at(-1)?.transition.id;
-    // Only what gives access is answered for by the cut; the undo of a rescinded hire has work of its own.
-    const swallowed = due.slice(0, lastCut).filter((opening) => GIVING.has(opening.processKind));
+    // What gives access, or closes it for a while, is answered for by the cut; the undo of a rescinded hire has work of its own.
+    const swallowed = due.slice(0, lastCut).filter((opening) => YIELDING.has(opening.processKind));
     return [...cuts, ...swallowed.map((opening) => coalesced(opening, into)), ...cancelBehindCut(input, cuts)];
   }
   const holders = input.processes.filter((row) => row.state === 'running' && !row.isWaiting);
   // An undo takes access away: it waits for a cut, but not for whoever gives, whose target may be down for days. It stops them when it begins.
   const undo = due.find((opening) => opening.kind === 'rescinded-hire');
-  if (holders.some((row) => undo === undefined || !GIVING.has(row.processKind))) return [];
+  if (holders.some((row) => undo === undefined || !YIELDING.has(row.processKind))) return [];
   const [first, ...rest] = undo === undefined ? due : [undo];
   if (first === undefined) return [];
+  if (first.processKind === 'leave') return [first, ...overtaken(input.processes)];
   // Neither a person nor a move to another application carries out what a mover does.
   const takesNobodyIn = first.processKind === 'operator' || first.processKind === 'migration';
   const movers = takesNobodyIn ? [] : rest.filter((opening) => opening.processKind === 'mover');
   return [first, ...movers.map((opening) => coalesced(opening, first.transition.id))];
+}
+
+/** What still waits for a target or a person on an older word about a leave is left to the newer one. */
+function overtaken(rows: readonly ProcessRow[]): readonly Step[] {
+  return rows
+    .filter((row) => row.state === 'running' && row.processKind === 'leave')
+    .map((row) => ({ do: 'cancel', processId: row.processId, why: 'overtaken', digest: row.digest }));
 }
 
 function coalesced(opening: Opening, into: TransitionId | undefined): Step {
@@ -205,7 +216,7 @@ interface Opens {
 /**
  * A transition without a living process: open its first revision, or another one when its content changed since it was done. A leaver that was carried out and
  * was then cancelled, or moved into the future, is put right by a rehire process (access back as policy says now), a mover by a mover back to what the ledger
- * says; both may come due again later. A cancelled joiner is undone by its `rescinded-hire` transition.
+ * says, a leave's start by its end and the other way round; all may come due again later. A cancelled joiner is undone by its `rescinded-hire` transition.
  */
 function openingOf(transition: Transition, row: ProcessRow | undefined, now: Instant): Opens | undefined {
   const processKind = PROCESS_OF[transition.kind];
@@ -218,6 +229,8 @@ function openingOf(transition: Transition, row: ProcessRow | undefined, now: Ins
   if (isRestoration(row) || !isOff || !wasCarriedOut(row)) return anew;
   const restoration = { ...again, digest: restored(transition), isRestoration: true };
   if (row.transitionKind === 'leaver') return { ...restoration, processKind: 'rehire', kind: 'rehire' };
+  if (processKind === 'leave')
+    return { ...restoration, processKind, kind: transition.kind === 'leave-start' ? 'leave-end' : 'leave-start' };
   return processKind === 'mover' ? { ...restoration, processKind, kind: transition.kind } : anew;
 }
 

@@ -49,6 +49,7 @@ export function mappingContext(
       zone: employment.zone,
       startOn: employment.startOn,
       lastWorkingDay: employment.lastWorkingDay ?? noteEmpty(empty, 'employment.lastWorkingDay', null),
+      contractEndsAt: employment.contractEndsAt ?? noteEmpty(empty, 'employment.contractEndsAt', null),
       custom: own.custom,
     },
     account: input.account,

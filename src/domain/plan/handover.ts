@@ -1,4 +1,4 @@
-import type { HandoverPolicy } from '../policy/types.js';
+import type { HandoverPolicy, MailDelegation } from '../policy/types.js';
 import type { ApplicationSlug } from '../process/ids.js';
 import { askedOperation, operation } from './operations.js';
 import type { VisitInput } from './operations.js';
@@ -23,10 +23,17 @@ export interface HandoverInput {
  */
 export function handoverOperations(visit: VisitInput, policy: HandoverPolicy | undefined): readonly Operation[] {
   const { ownership, mail } = policy ?? {};
-  return [
-    ...(ownership === undefined ? [] : [transfer(visit, ownership)]),
-    ...(mail === undefined ? [] : [forward(visit, mail)]),
-  ];
+  return [...(ownership === undefined ? [] : [transfer(visit, ownership)]), ...delegateOperations(visit, mail)];
+}
+
+/** Mail that comes for somebody who is not there goes to the delegate; without one a person is asked. None without a policy. Pure. */
+export function delegateOperations(visit: VisitInput, mail: MailDelegation | undefined): readonly Operation[] {
+  return mail === undefined ? [] : [forward(visit, mail)];
+}
+
+/** Mail is the person's own again. Pure. */
+export function endDelegation(visit: VisitInput): Operation {
+  return operation(visit, 'set-forwarding', [visit.lifecycleReason], { forwarding: { keepsCopy: true } });
 }
 
 function transfer(visit: VisitInput, ownership: NonNullable<HandoverPolicy['ownership']>): Operation {
@@ -42,7 +49,7 @@ function heirHere(visit: VisitInput): Heir | undefined {
   return account === undefined || account.nativeId === visit.actual?.nativeId ? undefined : account;
 }
 
-function forward(visit: VisitInput, mail: NonNullable<HandoverPolicy['mail']>): Operation {
+function forward(visit: VisitInput, mail: MailDelegation): Operation {
   const to = mail.to === 'manager' ? visit.handover?.heir?.mail : mail.to;
   if (to === undefined || to === '') {
     return askedOperation(visit, 'set-forwarding', [visit.lifecycleReason]);

@@ -1,4 +1,5 @@
 import type { Phase, ProcessSubject, Tier } from '../process/kinds.js';
+import type { Absence } from '../lifecycle/leave.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
 import {
   addOperations,
@@ -11,7 +12,7 @@ import {
   removeOperations,
   sessionOperations,
 } from './operations.js';
-import { handoverOperations } from './handover.js';
+import { delegateOperations, endDelegation, handoverOperations } from './handover.js';
 import type { VisitInput } from './operations.js';
 import type { ActualAccount, DesiredAccount, Operation } from './types.js';
 
@@ -20,6 +21,8 @@ export interface PhaseInput {
   readonly kind: ProcessSubject;
   /** The application's policy; undefined when the present policy no longer knows it: access there can still be taken away. */
   readonly application: ApplicationPolicy | undefined;
+  /** How far the person is on extended leave at the instant that is planned for. */
+  readonly absence: Absence;
   /** The instant for which access was desired has come. */
   readonly started: boolean;
   readonly visit: VisitInput;
@@ -43,6 +46,7 @@ export const TAKING_PHASES: ReadonlySet<Phase> = new Set<Phase>([
   'handover',
   'archive',
   'delete',
+  'suspend',
   'undo',
   'scream-test',
   'retire',
@@ -73,6 +77,10 @@ export function phaseOperations(phase: Phase, input: PhaseInput): readonly Opera
       return actual ? archive(input, actual) : [];
     case 'delete':
       return actual && !desired ? end(input) : [];
+    case 'suspend':
+      return actual ? suspend(input, actual) : [];
+    case 'resume':
+      return resume(input, desired, actual);
     case 'undo':
       return actual ? undo(input.visit, actual) : [];
     case 'scream-test':
@@ -207,17 +215,51 @@ function notice(input: PhaseInput, actual: ActualAccount): readonly Operation[] 
   ];
 }
 
+/**
+ * An extended leave: closed and proven as by a cut, so that nothing depends on a password that somebody may know; rights and what lets in beside the password stay
+ * as they are. An account that another employment keeps open stays open, and one that nothing justifies is closed with the last employment only.
+ */
+function suspend({ visit, application, absence }: PhaseInput, actual: ActualAccount): readonly Operation[] {
+  const isKept = visit.desired === undefined ? absence !== 'wholly' : visit.desired.enabled;
+  // By hand nothing is closed twice; a target is asked what it has, whatever was seen last.
+  const isClosed = isPutAway(actual) || (visit.mode === 'manual' && actual.status === 'disabled');
+  if (absence === 'none' || isKept || isClosed) {
+    return [];
+  }
+  return [...closeOperations(visit), ...delegateOperations(visit, application?.leave?.mail)];
+}
+
+/**
+ * Back from leave: what Tenure had closed opens again as far as policy gives it now, with a new credential where the old one was replaced; what an administrator had
+ * closed stays closed. What an open account held before needs no new approval.
+ */
+function resume(
+  input: PhaseInput,
+  desired: DesiredAccount | undefined,
+  actual: ActualAccount | undefined,
+): readonly Operation[] {
+  const { visit, application, absence } = input;
+  if (absence !== 'none') {
+    return [];
+  }
+  const isBack = actual?.suspended === true;
+  const ends = isBack && application?.leave !== undefined ? [endDelegation(visit)] : [];
+  const known = desired && isBack ? { ...desired, sensitive: false } : desired;
+  return [...(known ? grant(input, known, actual) : []), ...ends];
+}
+
 /** Tier 1. Planned even when the account was seen disabled: what counts is the proof. An account that another employment justifies stays. */
 function cut(visit: VisitInput, actual: ActualAccount): readonly Operation[] {
   if (visit.desired?.enabled === true || isPutAway(actual)) {
     return [];
   }
+  return [...closeOperations(visit), ...credentialOperations(visit)];
+}
+
+/** Closed in the way that can be proven best, and whoever is inside goes out. */
+function closeOperations(visit: VisitInput): readonly Operation[] {
   const kind = visit.mode !== 'manual' && visit.can.has('seal') ? 'seal' : 'disable';
-  return [
-    operation(visit, kind, [visit.lifecycleReason], { enabled: false }),
-    ...sessionOperations(visit),
-    ...credentialOperations(visit),
-  ];
+  return [operation(visit, kind, [visit.lifecycleReason], { enabled: false }), ...sessionOperations(visit)];
 }
 
 /** Archived and seen open again is open; archived and closed was proven closed long ago. */

@@ -1,5 +1,6 @@
 import type { ApplicationSlug, Instant } from '../process/ids.js';
 import type { OperationKind, Phase, ProcessSubject } from '../process/kinds.js';
+import type { Absence } from '../lifecycle/leave.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../policy/types.js';
 import { canonicalHash } from './canonical.js';
 import { manualOperations, withoutDenied } from './operations.js';
@@ -31,7 +32,9 @@ export interface PlanInput {
   readonly desiredAt: Instant;
   /** Facts behind the transition, named as the reason when something is taken away. */
   readonly because?: readonly string[];
-  /** Who may take over what the person leaves behind; phase `handover` only. */
+  /** How far the person is on extended leave at `desiredAt`; `none` when absent. */
+  readonly absence?: Absence;
+  /** Who may take over what the person leaves behind; phases `handover` and `suspend` only. */
   readonly handover?: HandoverInput;
 }
 
@@ -50,6 +53,7 @@ export function planPhase(input: PlanInput): Plan {
         policy: input.policy,
         kind: input.kind,
         application: subject.application,
+        absence: input.absence ?? 'none',
         started: input.now >= input.desiredAt,
         visit,
       }),
@@ -116,7 +120,8 @@ function keptAsIs(
     return undefined;
   }
   const entitlements = actual.entitlements.map((name) => ({ name, sensitive: false, cutAtNotice: false, reasons: [] }));
-  const enabled = TAKING_PHASES.has(phase) && desired.enabled;
+  // A leave closes second accounts, and so its end opens them again.
+  const enabled = (TAKING_PHASES.has(phase) || phase === 'resume') && desired.enabled;
   return { ...desired, login: actual.login, enabled, attributes: {}, entitlements };
 }
 

@@ -61,6 +61,8 @@ export interface ActualAccount {
   readonly sealed: boolean;
   /** The last write that disabled it was ours: only then may a mover enable it again (an administrator's override is respected). */
   readonly disabledByTenure?: boolean;
+  /** Closed for a leave that has not been resumed yet. */
+  readonly suspended?: boolean;
   /** Made by the process that plans now: it gets the first credential, and an undo deletes it. */
   readonly createdHere?: boolean;
 }
@@ -78,9 +80,10 @@ export interface Heir {
   readonly login: string;
 }
 
-/** What shall become of mail that still comes for a leaver. */
+/** What shall become of mail that comes for somebody who left or is on leave. */
 export interface PlannedForwarding {
-  readonly to: string;
+  /** Undefined: a forwarding is taken away. */
+  readonly to?: string;
   readonly keepsCopy: boolean;
   readonly autoReply?: { readonly subject: string; readonly text: string };
 }

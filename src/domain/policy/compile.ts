@@ -16,6 +16,7 @@ import type {
   CompiledPolicy,
   Expression,
   HandoverPolicy,
+  MailDelegation,
   LifecyclePolicy,
   PolicyFiles,
   PolicyProblem,
@@ -91,7 +92,7 @@ class ExpressionCompiler {
   application(file: SourcedFile<ApplicationFile>): ApplicationPolicy {
     const { settle, sweepTimeout, slug, dependsOn, login, attributes, canaryLogin, instructions, ...others } =
       file.value;
-    const { quarantine, rate, site, handover, canaryAttributes, serviceAccounts, ...rest } = others;
+    const { quarantine, rate, site, handover, leave, canaryAttributes, serviceAccounts, ...rest } = others;
     this.#check(file, 'login', ['login'], login, (checked) => this.expressions.logins.set(slug, checked));
     const mappings = new Map<string, CheckedExpression>();
     for (const [name, source] of Object.entries(attributes)) {
@@ -115,6 +116,7 @@ class ExpressionCompiler {
       },
       ...(handover === undefined ? {} : { handover: handoverOf(handover) }),
       ...(serviceAccounts === undefined ? {} : { serviceAccounts: this.#serviceAccounts(file, serviceAccounts) }),
+      ...(leave === undefined ? {} : { leave: { mail: delegationOf(leave.mail) } }),
       ...(rate === undefined ? {} : { rate }),
       ...(site === undefined ? {} : { site }),
       ...(canaryLogin === undefined ? {} : { canaryLogin }),
@@ -156,8 +158,18 @@ class ExpressionCompiler {
   }
 
   lifecycle(file: SourcedFile<LifecycleFile>): LifecyclePolicy {
-    const { tiers, visitPatience, recutSettle, staysDead, userNames, killSwitch, serviceAccounts, erasure, ...rest } =
-      file.value;
+    const {
+      tiers,
+      visitPatience,
+      recutSettle,
+      staysDead,
+      userNames,
+      killSwitch,
+      contractEnd,
+      serviceAccounts,
+      erasure,
+      ...rest
+    } = file.value;
     const path = (index: number): YamlPath => ['userNames', 'patterns', index];
     userNames.patterns.forEach((source, index) => {
       this.#check(file, 'user-name', path(index), source, (checked) => this.expressions.userNames.push(checked));
@@ -170,6 +182,7 @@ class ExpressionCompiler {
         T3: tierOf(tiers.T3),
         T4: tierOf(tiers.T4),
       },
+      contractEnd: { warnDays: [...new Set(contractEnd.warnDays)].sort((a, b) => b - a) },
       visitPatienceMs: durationMs(visitPatience),
       recutSettleMs: durationMs(recutSettle),
       staysDeadMs: staysDead.map(durationMs).sort((a, b) => a - b),
@@ -222,14 +235,11 @@ function tierOf({ deadline, operations }: LifecycleFile['tiers']['T1']): TierPol
 function handoverOf({ ownership, mail }: NonNullable<ApplicationFile['handover']>): HandoverPolicy {
   return {
     ...(ownership === undefined ? {} : { ownership }),
-    ...(mail === undefined ? {} : { mail: mailHandoverOf(mail) }),
+    ...(mail === undefined ? {} : { mail: delegationOf(mail) }),
   };
 }
 
-function mailHandoverOf({
-  autoReply,
-  ...mail
-}: NonNullable<NonNullable<ApplicationFile['handover']>['mail']>): NonNullable<HandoverPolicy['mail']> {
+function delegationOf({ autoReply, ...mail }: NonNullable<ApplicationFile['leave']>['mail']): MailDelegation {
   return { ...mail, ...(autoReply === undefined ? {} : { autoReply }) };
 }
 

@@ -1,13 +1,22 @@
 import { Environment, EvaluationError } from '@marcbachmann/cel-js';
 import type { ASTNode, ParseResult } from '@marcbachmann/cel-js';
 import { ATTRIBUTE_NAMES } from '../ledger/types.js';
+import { fileTime } from '../time/instants.js';
 import type { Expression, PolicyProblem } from './types.js';
 
 export type ExpressionUse = 'rule' | 'login' | 'attribute' | 'user-name' | 'service-account';
 
 /** Fields beside HR's attributes. MAINTENANCE: docs/policy.md lists them, `src/domain/plan/context.ts` fills them. */
 export const PERSON_FIELDS = ['id', 'worker', 'lifecycle'] as const;
-export const EMPLOYMENT_FIELDS = ['id', 'worker', 'status', 'zone', 'startOn', 'lastWorkingDay'] as const;
+export const EMPLOYMENT_FIELDS = [
+  'id',
+  'worker',
+  'status',
+  'zone',
+  'startOn',
+  'lastWorkingDay',
+  'contractEndsAt',
+] as const;
 export const ACCOUNT_FIELDS = ['userName', 'mail'] as const;
 export const MANAGER_FIELDS = ['userName', 'mail', 'displayName', 'nativeId'] as const;
 export const NAME_FIELDS = ['given', 'family', 'middle', 'preferred', 'givenInitial', 'familyInitial'] as const;
@@ -61,6 +70,7 @@ export function createEnvironments(): ExpressionEnvironments {
 function base(...subjects: readonly (readonly [string, readonly string[]])[]): Environment {
   const environment = new Environment({ limits: { maxAstNodes: 2000, maxDepth: 50 } });
   environment.registerFunction('coalesce(string, string): string', (a: string, b: string) => (a === '' ? b : a));
+  environment.registerFunction('fileTime(string): string', fileTime);
   for (const [name, own] of subjects) {
     const schema = { ...texts(ATTRIBUTE_NAMES), ...texts(own), custom: 'map<string, string>' };
     environment.registerVariable({ name, schema });

@@ -23,22 +23,21 @@ const line = z
   .min(1)
   .regex(/^[^\r\n]*$/)
   .max(200);
+const mailDelegation = z.strictObject({
+  to: z.union([z.literal('manager'), z.email()]).describe('The manager, or an address.'),
+  keepsCopy: z.boolean().default(true),
+  autoReply: z
+    .strictObject({ subject: line, text: z.string().min(1).max(4_000) })
+    .optional()
+    .describe('What a sender is told; {name} is whom the mail was for, {delegate} the address that it goes to.'),
+});
 const handover = z
   .strictObject({
     ownership: z
       .union([z.literal('manager'), z.strictObject({ login: z.string().min(1) })])
       .optional()
       .describe('Who gets what a leaver owns here: the manager, or the account with this login.'),
-    mail: z
-      .strictObject({
-        to: z.union([z.literal('manager'), z.email()]).describe('The manager, or an address.'),
-        keepsCopy: z.boolean().default(true),
-        autoReply: z
-          .strictObject({ subject: line, text: z.string().min(1).max(4_000) })
-          .optional()
-          .describe('What a sender is told; {name} is the leaver, {delegate} the address that mail goes to.'),
-      })
-      .optional(),
+    mail: mailDelegation.optional(),
   })
   .describe('What becomes of the things of somebody who left (Tier 3).');
 
@@ -93,6 +92,10 @@ export const applicationSchema = z
       ),
     handover: handover.optional(),
     serviceAccounts: serviceAccounts.optional(),
+    leave: z
+      .strictObject({ mail: mailDelegation })
+      .optional()
+      .describe('Where the mail of somebody on extended leave goes until the return.'),
     preStart: z.boolean().default(false).describe('May accounts be made here (disabled) before the person starts?'),
     canaryLogin: z
       .string()
@@ -188,6 +191,14 @@ export const lifecycleSchema = z
           'Who decides, first come first, where nobody up the line of managers works here: user name or mail address.',
         ),
     }),
+    leave: z
+      .strictObject({ extendedFromDays: z.int().min(1).max(36_500).default(30) })
+      .prefault({})
+      .describe('From how many days a leave of absence closes the accounts until the return.'),
+    contractEnd: z
+      .strictObject({ warnDays: z.array(z.int().min(1).max(366)).max(10).default([30, 14, 3]) })
+      .prefault({})
+      .describe('How many days before a contract ends its sponsor, the manager, is warned.'),
     visitPatience: duration.describe('How long a troubled visit is repeated before a person is asked.'),
     killSwitch: z
       .strictObject({

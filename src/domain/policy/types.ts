@@ -14,13 +14,16 @@ export type DeleteAction = 'none' | 'delete' | 'anonymise';
 export interface HandoverPolicy {
   /** Who gets what the leaver owns here: the manager, or a delegate by the login of an account at this application. */
   readonly ownership?: 'manager' | { readonly login: string };
-  readonly mail?: {
-    /** The manager, or an address. */
-    readonly to: string;
-    readonly keepsCopy: boolean;
-    /** `{name}` is the leaver, `{delegate}` the address that mail goes to. */
-    readonly autoReply?: { readonly subject: string; readonly text: string };
-  };
+  readonly mail?: MailDelegation;
+}
+
+/** Where mail goes that comes for somebody who is not there. */
+export interface MailDelegation {
+  /** The manager, or an address. */
+  readonly to: string;
+  readonly keepsCopy: boolean;
+  /** `{name}` is whom the mail was for, `{delegate}` the address that it goes to. */
+  readonly autoReply?: { readonly subject: string; readonly text: string };
 }
 
 /** What policy says of accounts of programs at one application. */
@@ -70,6 +73,8 @@ export interface ApplicationPolicy {
   readonly administrators: readonly string[];
   readonly handover?: HandoverPolicy;
   readonly serviceAccounts?: ServiceAccountPolicy;
+  /** Whose the mail of somebody on extended leave is until the return. */
+  readonly leave?: { readonly mail: MailDelegation };
   /** May pre-hires be provisioned here before they start (disabled), or would they be visible (edge case 19)? */
   readonly preStart: boolean;
   /** Canary account that must still sign in for a negative probe to count (design D5). */
@@ -124,6 +129,10 @@ export interface LifecyclePolicy {
     /** User names or mail addresses: who decides where no manager up the line works here. */
     readonly fallback: readonly string[];
   };
+  /** From how many days a leave is an extended one, which closes the accounts; a shorter one does nothing until it has lasted as long. */
+  readonly leave: { readonly extendedFromDays: number };
+  /** How many days before a contract ends its sponsor is warned, falling. */
+  readonly contractEnd: { readonly warnDays: readonly number[] };
   /** How long Temporal goes on with a troubled visit before a person is asked. */
   readonly visitPatienceMs: number;
   /** Cuts of many people at once: above `fourEyesAbove` a second principal confirms, `atMost` are taken in one request. */

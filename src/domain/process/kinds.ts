@@ -24,13 +24,17 @@ export const PROCESS_KINDS = [
   'mover',
   'leaver',
   'rehire',
+  'leave',
   'operator',
   'service-account',
   'migration',
 ] as const;
 export type ProcessKind = (typeof PROCESS_KINDS)[number];
 
-/** Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. */
+/**
+ * Which process carries out which transition. A name change and a conversion are movers; a rescinded hire is the exact undo of its joiner. `operator`: leaves that
+ * opened before they had a process of their own.
+ */
 export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
   joiner: 'joiner',
   rehire: 'rehire',
@@ -39,8 +43,8 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
   conversion: 'mover',
   leaver: 'leaver',
   'rescinded-hire': 'leaver',
-  'leave-start': 'operator',
-  'leave-end': 'operator',
+  'leave-start': 'leave',
+  'leave-end': 'leave',
   migration: 'migration',
 };
 
@@ -49,6 +53,7 @@ export const PROCESS_OF: Readonly<Record<TransitionKind, ProcessKind>> = {
  * provision (accounts exist, not usable), activate (usable from the start instant), grant (a mover's new access),
  * revoke (a mover's old access after the grace period), notice (what a leaver loses at once when notice is given),
  * cut (Tier 1), deprovision (Tier 2), handover (Tier 3: what the leaver owns and the mail that still comes), archive and delete (Tier 4),
+ * suspend and resume (an extended leave closes accounts, its end opens them again),
  * undo (a rescinded hire), scream-test (a service account is closed to see whether anybody misses it) and restore (it is opened again),
  * coexist, retire and withdraw (a move to another application: the new account beside the old one, the old one closed, both as before).
  */
@@ -63,6 +68,8 @@ export const PHASES = [
   'handover',
   'archive',
   'delete',
+  'suspend',
+  'resume',
   'undo',
   'scream-test',
   'restore',
@@ -132,3 +139,6 @@ export function moveStepOf(processId: string): MoveStep {
   if (step === undefined) throw new Error('not a process of a migration');
   return step;
 }
+
+/** What a notice tells: that a report was made, or that a contract ends soon. */
+export type NoticeKind = ReportOccasion | 'contract-end';

@@ -122,6 +122,11 @@ export function addDays<T extends LocalDate | Instant>(value: T, days: number): 
   return (moved.year > 9999 ? '9999-12-31' : moved.toString()) as T;
 }
 
+/** Calendar days from one date to the other; negative when the other is earlier. */
+export function daysBetween(from: LocalDate, to: LocalDate): number {
+  return Temporal.PlainDate.from(from).until(Temporal.PlainDate.from(to), { largestUnit: 'day' }).days;
+}
+
 /** 1 for Monday to 7 for Sunday (ISO 8601). */
 export function dayOfWeek(date: LocalDate): number {
   return Temporal.PlainDate.from(date).dayOfWeek;
@@ -130,6 +135,14 @@ export function dayOfWeek(date: LocalDate): number {
 /** The instant so many milliseconds later (earlier when negative). */
 export function addMilliseconds(instant: Instant, milliseconds: number): Instant {
   return instantText(Temporal.Instant.from(instant).add({ milliseconds: Math.round(milliseconds) }));
+}
+
+/** From 1601 to 1970. */
+const WINDOWS_EPOCH_MS = 11_644_473_600_000;
+
+/** An instant as Windows counts (units of 100 ns since 1601), for `accountExpires`; empty text is 0: never. Raises DateError for any other text. */
+export function fileTime(instant: string): string {
+  return instant === '' ? '0' : String(BigInt(millisecondsOf(parseInstant(instant)) + WINDOWS_EPOCH_MS) * 10_000n);
 }
 
 /** Order of two instants, or of two dates, as a comparator. Code units, never a locale. */

@@ -302,8 +302,12 @@ export class ProcessRun {
     await bookkeeping.withdrawTask({ ...this.ref, visitId });
   }
 
-  /** Opens a task that nothing waits for: somebody has to find out what happened. */
-  async raiseIncident(kind: 'came-back' | 'last-administrator', code: string, application?: string): Promise<void> {
+  /** Opens a task that nothing waits for: somebody has to find out what happened, or see to something. */
+  async raiseIncident(
+    kind: 'came-back' | 'last-administrator' | 'contract-end',
+    code: string,
+    application?: string,
+  ): Promise<void> {
     const where = application === undefined ? {} : { application };
     const { taskId } = await bookkeeping.openTask({ ...this.ref, kind, code, ...where });
     if (!this.#tasks.some((one) => one.taskId === taskId))

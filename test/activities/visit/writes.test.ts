@@ -68,6 +68,7 @@ describe('writes of visits at the same moment', () => {
       attributes: { title: 'one' },
       entitlements: ['staff'],
       created_by_process: null,
+      closed_by_tenure: false,
       observed_at: at,
     });
     return row;

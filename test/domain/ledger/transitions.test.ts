@@ -102,6 +102,8 @@ describe('joiner and leaver', () => {
     });
     expect(lines([contractor, fact('x', change('2026-02-01', { endOn: null }))])).toEqual([
       'emp-1/joiner/1 2025-12-31',
+      // Accounts that expire by themselves have to follow.
+      'emp-1/mover/1 2026-01-31',
       'emp-1/leaver/1 2026-03-31 cancelled',
     ]);
     const resigned = byId([contractor, fact('e', end('2026-02-28'))], 'emp-1/leaver/1');

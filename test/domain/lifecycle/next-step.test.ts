@@ -20,7 +20,7 @@ describe('what comes due', () => {
     expect(told(queue.advance([leave, joiner]))).toEqual(['open emp-1/joiner/1 r1 joiner']);
     expect(queue.ask()).toMatchObject({ steps: [], isBlocked: true });
     queue.finish(joiner.id);
-    expect(told(queue.advance())).toEqual(['open emp-1/leave-start/1 r1 operator']);
+    expect(told(queue.advance())).toEqual(['open emp-1/leave-start/1 r1 leave']);
     queue.finish(leave.id);
     expect(queue.ask()).toEqual({ steps: [], isBlocked: false });
   });
@@ -310,5 +310,74 @@ describe('a leaver that is withdrawn', () => {
     queue.finish(leaver.id, false);
     queue.set(queue.row(leaver.id).processId, { state: 'completed' });
     expect(told(queue.advance([joiner, withdrawn]))).toEqual(['open emp-1/leaver/1 r2 rehire']);
+  });
+});
+
+describe('a leave of absence', () => {
+  const start = transition('leave-start', 1, { days: -2 });
+  const end = transition('leave-end', 1, { days: -1 });
+
+  function suspended(): Queue {
+    const queue = employed();
+    queue.advance([joiner, start]);
+    queue.finish(start.id);
+    return queue;
+  }
+
+  it('that never begins (a short one) is nothing due, and nothing to come', () => {
+    const queue = employed();
+    queue.neverBegins.add(start.id);
+    queue.advance([joiner, start]);
+    expect(queue.ask()).toEqual({ steps: [], isBlocked: false });
+  });
+
+  it('takes in no mover: each has its own plan', () => {
+    const queue = employed();
+    queue.advance([joiner, start, mover]);
+    expect(queue.rows.map((row) => row.processKind)).toEqual(['joiner', 'leave']);
+  });
+
+  it('whose closing waits for a person is overtaken by the return; one that works is waited for', () => {
+    const queue = employed();
+    queue.advance([joiner, start]);
+    expect(told(queue.advance([joiner, start, end]))).toEqual([]);
+    queue.set(queue.row(start.id).processId, { isWaiting: true });
+    expect(told(queue.advance())).toEqual([
+      'open emp-1/leave-end/1 r1 leave',
+      'cancel emp-1/leave-start/1/r1 (overtaken)',
+    ]);
+    queue.finish(end.id);
+    expect(queue.ask()).toEqual({ steps: [], isBlocked: false });
+  });
+
+  it('taken back, or moved ahead, is opened again; on its new date it closes again', () => {
+    const queue = suspended();
+    const later = transition('leave-start', 1, { days: 20 });
+    expect(told(queue.advance([joiner, later]))).toEqual(['open emp-1/leave-start/1 r2 leave']);
+    expect(queue.steps('leave-end')).toHaveLength(1);
+    queue.finish(start.id);
+    expect(queue.ask()).toEqual({ steps: [], isBlocked: false, nextDueAt: at(20) });
+    queue.now = at(20);
+    expect(told(queue.advance())).toEqual(['open emp-1/leave-start/1 r3 leave']);
+    expect(queue.steps('leave-end')).toHaveLength(1);
+  });
+
+  it('goes on when the return is taken back', () => {
+    const queue = suspended();
+    queue.advance([joiner, start, end]);
+    queue.finish(end.id);
+    expect(told(queue.advance([joiner, start, cancelled(end)]))).toEqual(['open emp-1/leave-end/1 r2 leave']);
+    expect(queue.steps('leave-start')).toHaveLength(2);
+  });
+
+  it('is answered for by a cut: cancelled behind it, or taken in before it began', () => {
+    const queue = employed();
+    queue.advance([joiner, start]);
+    expect(told(queue.advance([joiner, start, leaver]))).toContain('cancel emp-1/leave-start/1/r1 (cut)');
+    const other = employed();
+    expect(told(other.advance([joiner, start, leaver]))).toEqual([
+      'cut emp-1/leaver/1 r1 leaver',
+      'coalesce emp-1/leave-start/1 into emp-1/leaver/1',
+    ]);
   });
 });

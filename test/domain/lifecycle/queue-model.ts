@@ -51,17 +51,22 @@ export class Queue {
   /** As in src/activities/queue.ts: days before the effective instant at which a process begins. */
   leadDays: Partial<Record<TransitionKind, number>> = { joiner: 3, rehire: 3 };
 
+  /** Transitions that need no process, as a leave that is a short one. */
+  readonly neverBegins = new Set<string>();
+  readonly #kinds: TransitionKind[] = [];
+
   ask(): NextSteps {
     return nextSteps({
       transitions: this.transitions,
       processes: this.rows,
       now: this.now,
-      beginsAt: (one) =>
-        one.kind === 'leaver'
-          ? (one.noticeAt ?? one.effectiveAt)
-          : brand<Instant>(
-              new Date(Date.parse(one.effectiveAt) - (this.leadDays[one.kind] ?? 0) * DAY_MS).toISOString(),
-            ),
+      beginsAt: (one) => {
+        if (this.neverBegins.has(one.id)) return undefined;
+        if (one.kind === 'leaver') return one.noticeAt ?? one.effectiveAt;
+        return brand<Instant>(
+          new Date(Date.parse(one.effectiveAt) - (this.leadDays[one.kind] ?? 0) * DAY_MS).toISOString(),
+        );
+      },
     });
   }
 
@@ -76,6 +81,7 @@ export class Queue {
   take(step: Step): void {
     switch (step.do) {
       case 'open':
+        this.#kinds.push(step.kind);
         this.rows.push({
           ...this.#opened(step.transition, step.revision),
           processKind: step.processKind,
@@ -110,6 +116,11 @@ export class Queue {
       policyVersion: brand<PolicyVersion>(1),
       hasActed: false,
     };
+  }
+
+  /** The kinds that processes were opened with, those of one kind. */
+  steps(kind: TransitionKind): readonly TransitionKind[] {
+    return this.#kinds.filter((one) => one === kind);
   }
 
   set(processId: string, change: Partial<ProcessRow>): void {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { PolicyFiles } from '../../../src/domain/policy/types.js';
 import type { IdentityId } from '../../../src/domain/process/ids.js';
+import type { Phase } from '../../../src/domain/process/kinds.js';
 import { day, eventually, hire, identityOf } from '../../support/world.js';
 import type { World } from '../../support/world.js';
 import { atRest } from './rest.js';
@@ -122,7 +123,7 @@ export interface Proof {
 }
 
 /** The evidence of a person, oldest first. */
-export async function evidenceOf(world: World, id: IdentityId, phase?: 'cut'): Promise<readonly Proof[]> {
+export async function evidenceOf(world: World, id: IdentityId, phase?: Phase): Promise<readonly Proof[]> {
   const rows = await world.deps.db
     .selectFrom('evidence')
     .select(['application', 'phase', 'check_kind', 'verdict', 'code'])
