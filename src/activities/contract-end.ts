@@ -21,10 +21,7 @@ export interface WarningInput {
  * audit record are written at once. `isOnItsWay` is false where nobody is there to be told, or no mail server is configured: then a person has to be asked. Safe
  * to repeat.
  */
-export async function warnSponsor(
-  deps: ActivityDeps,
-  input: WarningInput,
-): Promise<{ readonly isOnItsWay: boolean }> {
+export async function warnSponsor(deps: ActivityDeps, input: WarningInput): Promise<{ readonly isOnItsWay: boolean }> {
   const { identityId, processId, noticeId, now } = input;
   const { policy_version: version } = await deps.db
     .selectFrom('process')
