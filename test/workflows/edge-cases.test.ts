@@ -11,6 +11,7 @@ import {
   evidenceOf,
   inDirectory,
   joined,
+  replaced,
   resolve,
   taskOf,
   tasksOf,
@@ -22,7 +23,10 @@ describe('lives that do not go as planned', () => {
   let world: World;
 
   beforeAll(async () => {
-    world = await createWorld({ policy: withoutBadge });
+    world = await createWorld({
+      // Nobody is told of a contract's end here: test/time/contract-end.test.ts.
+      policy: (files) => withoutBadge(replaced(files, 'lifecycle.yaml', ['warnDays: [30, 14, 3]', 'warnDays: []'])),
+    });
   });
   afterAll(() => world?.stop());
 
