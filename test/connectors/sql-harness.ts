@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import type { Attributes, Connector } from '../../src/connectors/connector.js';
+import type { AccountRef, Attributes, Connector } from '../../src/connectors/connector.js';
 import { Secret } from '../../src/connectors/secret.js';
 import { sqlFactory } from '../../src/connectors/sql/index.js';
 import type { Erp } from '../../src/embedded/targets/erp.js';
@@ -41,6 +41,9 @@ export interface TestErp extends Erp {
   readonly database: string;
   connector(url?: string, changes?: Readonly<Record<string, unknown>>): Connector;
   query(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
+  loginOf(ref: AccountRef): Promise<string>;
+  /** Schemas, tables, views, sequences and functions of a log-in, by name, from each catalogue's own column. */
+  ownedBy(login: string): Promise<readonly string[]>;
   stop(): Promise<void>;
 }
 
@@ -78,6 +81,7 @@ export const procedureVariant: ErpVariant = {
       addMember: call('give_role', 'nativeId', 'role'),
       removeMember: call('take_role', 'nativeId', 'role'),
       revokeSessions: call('end_sessions', 'login'),
+      transferOwned: call('hand_over', 'login', 'heir'),
     },
   },
   schema: `
@@ -124,6 +128,8 @@ export const procedureVariant: ErpVariant = {
       begin delete from erp.account_roles where account_id = i and role = r; end $$;
     create procedure erp.end_sessions(l text) ${definer} $$
       begin perform pg_terminate_backend(pid, 2000) from pg_stat_activity where usename = l; end $$;
+    create procedure erp.hand_over(l text, h text) ${definer} $$
+      begin execute format('reassign owned by %I to %I', l, h); end $$;
     revoke insert, delete on erp.accounts, erp.account_roles from erp_service;
     revoke update on erp.account_roles from erp_service`,
 };
@@ -145,6 +151,8 @@ export async function startTestErp(variant?: ErpVariant): Promise<TestErp> {
   if (variant !== undefined) {
     await owner.query(variant.schema);
   }
+  const query: TestErp['query'] = async (text, values = []) =>
+    (await owner.query<Record<string, unknown>>(text, [...values])).rows;
   return {
     ...erp,
     database,
@@ -154,7 +162,22 @@ export async function startTestErp(variant?: ErpVariant): Promise<TestErp> {
         { ...erpConfig, ...variant?.options, ...changes },
         { secrets: () => new Secret(url), logger: newContext().logger },
       ),
-    query: async (text, values = []) => (await owner.query<Record<string, unknown>>(text, [...values])).rows,
+    query,
+    loginOf: async (ref) => {
+      const [row] = await query('select login from erp.accounts where account_id = $1', [ref.nativeId]);
+      return String(row?.['login']);
+    },
+    ownedBy: async (login) => {
+      const rows = await query(
+        `select c.name from pg_roles r join lateral (
+           select relname from pg_class where relowner = r.oid and relkind in ('r', 'v', 'S')
+           union all select nspname from pg_namespace where nspowner = r.oid
+           union all select proname from pg_proc where proowner = r.oid) c (name) on true
+         where r.rolname = $1 order by 1`,
+        [login],
+      );
+      return rows.map((row) => String(row['name']));
+    },
     stop: () => owner.end(),
   };
 }
@@ -174,7 +197,7 @@ export async function sqlHarness(variant?: ErpVariant): Promise<Harness> {
     name: 'sql',
     connector,
     factory: sqlFactory,
-    committed: committedCapabilities('sql', 'full'),
+    committed: committedCapabilities('sql', 'postgres'),
     wrongConfig: {
       config: {
         ...erpConfig,
@@ -227,7 +250,13 @@ export async function sqlHarness(variant?: ErpVariant): Promise<Harness> {
         if (held)
           await erp.query(`insert into erp.account_roles (account_id, role) values ($1, 'ledger')`, [ref.nativeId]);
       },
+      owned: async (ref) => {
+        const table = `erp.owned_${randomUUID().replaceAll('-', '')}`;
+        const login = pg.escapeIdentifier(await erp.loginOf(ref));
+        await erp.query(`create table ${table} (note text); alter table ${table} owner to ${login}`);
+      },
     },
+    peekBeyond: async (ref) => ({ owned: (await erp.ownedBy(await erp.loginOf(ref))).length }),
     unreachable: () => erp.connector(changeUrl((url) => (url.port = '9'))),
     wrongCredential: () => erp.connector(changeUrl((url) => (url.password = 'wrong'))),
     throughProxy: async () => {

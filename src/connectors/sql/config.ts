@@ -29,6 +29,7 @@ export const procedureOperations = [
   'addMember',
   'removeMember',
   'revokeSessions',
+  'transferOwned',
 ] as const;
 export type ProcedureOperation = (typeof procedureOperations)[number];
 
@@ -80,7 +81,7 @@ export const sqlConfigSchema = z
     delete: z.strictObject({ column: identifier, value: z.union([z.string(), z.number(), z.boolean()]) }).optional(),
     /**
      * Procedures that are called instead of the statements of an operation, with these parameters in this order: login,
-     * nativeId, idempotencyKey, enabled, verifier (a password hash), role, or an attribute.
+     * nativeId, idempotencyKey, enabled, verifier (a password hash), role, heir (a login), or an attribute.
      */
     procedures: z.partialRecord(z.enum(procedureOperations), procedure).default({}),
     /** Further statements of the same transaction. Parameters: login, nativeId, idempotencyKey, and on create attributes. */

@@ -8,10 +8,12 @@ import { SqlDatabase } from '../shared/sql/client.js';
 import type { SqlConfig } from './config.js';
 import { sqlConfigSchema } from './config.js';
 import { createAccount } from './create.js';
+import type { OwnershipDialect } from '../shared/sql/dialect.js';
 import { dialects } from '../shared/sql/dialects/index.js';
 import type { SqlDrivers } from '../shared/sql/driver.js';
 import { drivers as shippedDrivers } from '../shared/sql/drivers/index.js';
 import { changeRole, listMembers } from './entitlements.js';
+import { listOwned, transferOwned } from './owned.js';
 import { archiveAccount, deleteAccount } from './removal.js';
 import { findAccounts, getAccount, listAccounts } from './reads.js';
 import { readSchema, schemaFindings } from './schema.js';
@@ -67,6 +69,9 @@ export function sqlCapabilities(config: SqlConfig): Capabilities {
   }
   if (config.logins !== undefined) {
     operations.push('listSessions', 'revokeSessions', 'setSecret', 'resetCredentials', 'probeSignIn');
+    if (dialects[config.dialect].logins?.ownership !== undefined) {
+      operations.push('listOwned', 'transferOwned');
+    }
   }
   operations.push('verify');
   return {
@@ -103,6 +108,7 @@ function createSqlConnector(sql: SqlContext): Connector {
     ...archiveOperation(sql),
     ...entitlementOperations(sql),
     ...(logins === undefined ? {} : loginOperations(sql, logins)),
+    ...ownershipOperations(sql, logins?.dialect.ownership),
   };
 }
 
@@ -143,6 +149,15 @@ function loginOperations(sql: SqlContext, logins: Logins): Partial<Connector> {
     },
     probeSignIn: (login, secret, ctx) => probeSignIn(sql, logins, login, secret, ctx),
   };
+}
+
+function ownershipOperations(sql: SqlContext, ownership: OwnershipDialect | undefined): Partial<Connector> {
+  return ownership === undefined
+    ? {}
+    : {
+        listOwned: (ref, ctx) => listOwned(sql, ownership, ref, ctx),
+        transferOwned: (ref, heir, ctx) => transferOwned(sql, ownership, ref, heir, ctx),
+      };
 }
 
 function health(sql: SqlContext, ctx: OperationContext): Promise<Health> {

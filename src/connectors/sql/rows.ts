@@ -100,6 +100,15 @@ export async function requireRow(sql: SqlContext, session: Session, ref: Account
   return row;
 }
 
+/** The login as its row says, without a lock. */
+export async function loginOf(sql: SqlContext, session: Session, ref: AccountRef, operation: string): Promise<string> {
+  const row = await rowByKey(sql, session, ref, sql.statements.byKey);
+  if (row === undefined) {
+    throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
+  }
+  return String(row['login']);
+}
+
 /** One statement on a log-in: part of the transaction, or for good where the server knows no other way. */
 export async function writeLogin(sql: SqlContext, session: Session, text: string): Promise<void> {
   await (sql.logins?.dialect.transactional === false ? session.writeForGood(text) : session.write(text));

@@ -1,5 +1,4 @@
 import type { AccountRef, MutationResult, OperationContext, SessionCount, SignInAnswer } from '../connector.js';
-import { ConnectorError } from '../errors.js';
 import type { Secret } from '../secret.js';
 import { timeLimit } from '../shared/time-limit.js';
 import type { Session } from '../shared/sql/client.js';
@@ -7,7 +6,7 @@ import type { SqlContext } from './context.js';
 import { networkCode } from '../shared/sql/client.js';
 import type { LoginDialect, LoginSettings } from '../shared/sql/dialect.js';
 import { ServerFault } from '../shared/sql/driver.js';
-import { callProcedure, requireLogin, rowByKey } from './rows.js';
+import { callProcedure, loginOf, requireLogin } from './rows.js';
 import { requireAccount } from '../shared/object-class.js';
 
 /** The part of the context that is there when accounts have log-ins. */
@@ -93,12 +92,4 @@ export async function revokeSessions(
 
 async function countSessions(logins: Logins, session: Session, login: string): Promise<number> {
   return Number((await session.read(logins.dialect.sessionCount, [login]))[0]?.['count']);
-}
-
-async function loginOf(sql: SqlContext, session: Session, ref: AccountRef, operation: string): Promise<string> {
-  const row = await rowByKey(sql, session, ref, sql.statements.byKey);
-  if (row === undefined) {
-    throw new ConnectorError({ code: 'NOT_FOUND', operation, sent: false, ref });
-  }
-  return String(row['login']);
 }

@@ -159,6 +159,7 @@ function parametersOf(operation: ProcedureOperation, config: SqlConfig): readonl
     addMember: ['role'],
     removeMember: ['role'],
     revokeSessions: [],
+    transferOwned: ['heir'],
   };
   return [...common, ...own[operation]];
 }

@@ -91,12 +91,23 @@ export interface LoginDialect {
   readonly verifier: (password: string) => Promise<string>;
   /** The probe signs in to the application's database; false: to the server alone. */
   readonly probesDatabase: boolean;
+  /** What log-ins own, where giving it to another one is proven. */
+  readonly ownership?: OwnershipDialect;
   /** What a log-in attempt's error means; by code and by the server routine, never by its text, which is translated. */
   readonly signIn: readonly {
     readonly code: string;
     readonly routine?: string;
     readonly answer: 'disabled' | 'wrong-secret' | 'unknown';
   }[];
+}
+
+export interface OwnershipDialect {
+  /** Place 1 is the login. Answers `count`: what it owns on the whole server. */
+  readonly count: string;
+  /** Place 1 is the login. Answers `acts`: the service role has its rights already. */
+  readonly actsFor: string;
+  /** Parts of one transaction, after which the service role has no right that it did not have before. */
+  readonly transfer: (from: string, to: string, borrowed: readonly string[]) => readonly string[];
 }
 
 export interface LoginOptions {

@@ -71,6 +71,18 @@ export const postgres: SqlDialect = {
     isPlausible: (login) => /^[A-Za-z_][\w.@-]*$/.test(login) && Buffer.byteLength(login) <= 63,
     verifier: scramVerifier,
     probesDatabase: true,
+    ownership: {
+      // pg_shdepend is what `reassign owned` itself goes by; it is shared, so it shows what is in other databases, too.
+      count: `select count(*)::int as count from pg_catalog.pg_shdepend d
+        join pg_catalog.pg_roles r on r.oid = d.refobjid
+        where d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass and d.deptype = 'o' and r.rolname = $1`,
+      actsFor: `select pg_catalog.pg_has_role(current_user, $1::name, 'usage') as acts`,
+      transfer: (from, to, borrowed) => [
+        ...borrowed.map((login) => `grant ${quote(login)} to current_user`),
+        `reassign owned by ${quote(from)} to ${quote(to)}`,
+        ...borrowed.map((login) => `revoke ${quote(login)} from current_user`),
+      ],
+    },
     // The password is checked first and the right to log in after it: 28000 from this routine proves both.
     signIn: [
       { code: '28000', routine: 'InitializeSessionUserId', answer: 'disabled' },
