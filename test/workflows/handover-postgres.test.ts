@@ -4,7 +4,9 @@ import pg from 'pg';
 import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import type { Connector } from '../../src/connectors/connector.js';
 import type { ConnectorRegistry } from '../../src/connectors/registry.js';
+import type { PolicyFiles } from '../../src/domain/policy/types.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
+import { publishPolicy } from '../../src/planning/policy-store.js';
 import { createWorld, eventually } from '../support/world.js';
 import type { World } from '../support/world.js';
 import { cut, joined, replaced, resolve, taskOf, withoutBadge } from './support/people.js';
@@ -13,6 +15,7 @@ import { cut, joined, replaced, resolve, taskOf, withoutBadge } from './support/
 describe('a leaver who owns tables in Postgres', () => {
   let world: World;
   let erp: pg.Pool;
+  let sample: PolicyFiles;
   /** After a transfer that said done, this table is the leaver's again. */
   let keptBack: { readonly table: string; readonly login: string } | undefined;
 
@@ -27,6 +30,17 @@ describe('a leaver who owns tables in Postgres', () => {
     },
   });
 
+  /** A transfer that waits gives up, and a person is asked, within seconds. */
+  const handing = (to: string): PolicyFiles => {
+    const erpFile = replaced(
+      withoutBadge(sample),
+      'erp.yaml',
+      ['archive: archive', `archive: archive\nhandover: { ownership: ${to} }`],
+      ['  archive: { column: archived }', '  archive: { column: archived }\n  requestTimeoutMs: 2000'],
+    );
+    return replaced(erpFile, 'lifecycle.yaml', ['visitPatience: 15m', 'visitPatience: 2s']);
+  };
+
   beforeAll(async () => {
     const shipped = createShippedRegistry();
     const registry: ConnectorRegistry = {
@@ -38,15 +52,9 @@ describe('a leaver who owns tables in Postgres', () => {
     };
     world = await createWorld({
       registry,
-      // A transfer that waits gives up, and a person is asked, within seconds.
       policy: (files) => {
-        const erpFile = replaced(
-          withoutBadge(files),
-          'erp.yaml',
-          ['archive: archive', 'archive: archive\nhandover: { ownership: manager }'],
-          ['  archive: { column: archived }', '  archive: { column: archived }\n  requestTimeoutMs: 2000'],
-        );
-        return replaced(erpFile, 'lifecycle.yaml', ['visitPatience: 15m', 'visitPatience: 2s']);
+        sample = files;
+        return handing('manager');
       },
     });
     erp = new pg.Pool({ connectionString: world.erp.ownerUrl, max: 2 });
@@ -167,5 +175,21 @@ describe('a leaver who owns tables in Postgres', () => {
     await resolve(world, task, 'retry');
     await proven(id, 'ownership');
     expect(await ownedBy('kept')).toEqual([]);
+  });
+
+  it('hands them to the delegate that policy names; while there is no such account a person is asked', async () => {
+    const office = loginOf('office');
+    await publishPolicy(world.deps.db, handing(`{ login: ${office} }`), 'test');
+    const id = await owner('gus', 'erp.gus_plan');
+    await cut(world, 'gus');
+    const task = await taskOf(world, id, 'heir-not-at-target');
+    expect(task).toMatchObject({ kind: 'visit', application: 'erp' });
+    await proven(id, 'sign-in');
+    expect(await ownedBy('gus')).toEqual(['gus_plan']);
+    await joined(world, 'office', { attributes: { department: 'Sales' } });
+    await resolve(world, task, 'retry');
+    await proven(id, 'ownership');
+    expect(await readAs('office', await withPassword('office'), 'erp.gus_plan')).toEqual([{ total: 42 }]);
+    expect([await ownedBy('gus'), await ownedBy('office')]).toEqual([[], ['gus_plan']]);
   });
 });
