@@ -85,7 +85,7 @@ describe('service accounts at the door', () => {
     const path = `/v1/service-accounts/${body.serviceAccountId}`;
     const seen = async (name: string) => {
       const { body: page } = await api.call('GET', '/v1/service-accounts', { as: as(name) });
-      return page.items.map((one: { login: string }) => one.login);
+      return page.items.map((one: { login: string }) => one.login).sort();
     };
     expect([await seen('ann'), await seen('bob')]).toEqual([['svc-backup', 'svc-mail'], ['svc-backup']]);
     expect((await api.call('GET', path, { as: as('bob') })).status).toBe(404);
