@@ -5,7 +5,8 @@ import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/
 import { worksHere } from '../planning/approver.js';
 import { applicationOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
-import { withConnector } from './open-connector.js';
+import { pinnedPolicy } from './pinned-policy.js';
+import { readingContext, withConnector } from './open-connector.js';
 
 export interface AdministratorsInput {
   readonly identityId: IdentityId;
@@ -28,17 +29,19 @@ export async function lookForSuccessors(
   input: AdministratorsInput,
   signal: AbortSignal,
 ): Promise<{ readonly successors: Successors }> {
-  const { policy_version: version } = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', input.processId)
-    .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, version);
+  const policy = await pinnedPolicy(deps, deps.db, input.processId);
   const application = applicationOf(policy, input.application);
   if (application === undefined) return { successors: 'none' };
   const own = await ownMemberships(deps, input);
+  const key = `${input.processId}/administrators/${input.application}`;
   const successors = await withConnector(deps, { application, policy, signal }, (connector) =>
-    read(deps, { input, application, connector, own, ctx: contextFor(deps, input, signal) }),
+    read(deps, {
+      input,
+      application,
+      connector,
+      own,
+      ctx: readingContext(deps, { key, signal, timeoutMs: TIMEOUT_MS }),
+    }),
   );
   return { successors };
 }
@@ -125,14 +128,4 @@ function removedBy(visit: PlannedVisit | undefined): readonly string[] {
   return steps.flatMap((one) =>
     one.kind === 'remove-entitlement' && one.entitlement !== undefined ? [one.entitlement] : [],
   );
-}
-
-function contextFor(deps: ActivityDeps, input: AdministratorsInput, signal: AbortSignal): OperationContext {
-  return {
-    idempotencyKey: `${input.processId}/administrators/${input.application}`,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-    deadline: new Date(Date.now() + TIMEOUT_MS).toISOString(),
-    progress: () => undefined,
-    logger: deps.logger,
-  };
 }

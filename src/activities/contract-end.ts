@@ -4,6 +4,7 @@ import { addNotice } from '../notices/outbox.js';
 import { approverOf } from '../planning/approver.js';
 import { loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
+import { pinnedPolicy } from './pinned-policy.js';
 
 export interface WarningInput {
   readonly identityId: IdentityId;
@@ -23,12 +24,7 @@ export interface WarningInput {
  */
 export async function warnSponsor(deps: ActivityDeps, input: WarningInput): Promise<{ readonly isOnItsWay: boolean }> {
   const { identityId, processId, noticeId, now } = input;
-  const { policy_version: version } = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', processId)
-    .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, version);
+  const policy = await pinnedPolicy(deps, deps.db, processId);
   const person = await loadPerson(deps.db, deps.keys, identityId);
   return deps.db.transaction().execute(async (trx) => {
     const recipientId = await approverOf(trx, deps.keys, { person, policy, now, placedAt: now });

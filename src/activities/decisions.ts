@@ -7,6 +7,7 @@ import type { Operation, PlannedVisit } from '../domain/plan/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { AccountId, ApplicationSlug, IdentityId, Instant, ProcessId, VisitId } from '../domain/process/ids.js';
 import type { ActivityDeps } from './deps.js';
+import { pinnedPolicy } from './pinned-policy.js';
 import { DESTROYING } from '../domain/process/kinds.js';
 import { worksHere } from '../planning/approver.js';
 import { LEGAL_HOLD } from '../domain/process/outcome.js';
@@ -140,12 +141,7 @@ async function whatIsAdministered(deps: ActivityDeps, input: TaskRequest): Promi
   if (input.kind !== 'last-administrator') return '';
   if (input.application === undefined)
     return '\n\n- application: Tenure itself\n- administrative: a token of the role admin';
-  const { policy_version: version } = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', input.processId)
-    .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, version);
+  const policy = await pinnedPolicy(deps, deps.db, input.processId);
   const names = policy.applications.find((one) => one.slug === input.application)?.administrators ?? [];
   return `\n\n- application: ${input.application}\n- administrative: ${names.join(', ')}`;
 }

@@ -9,8 +9,9 @@ import { loadNames } from '../planning/names.js';
 import { loadPerson } from '../planning/person.js';
 import { applicationOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
+import { pinnedPolicy } from './pinned-policy.js';
 import { TenureError } from './lib/boundary.js';
-import { withConnector } from './open-connector.js';
+import { readingContext, withConnector } from './open-connector.js';
 
 interface Ref {
   readonly identityId: IdentityId;
@@ -47,17 +48,12 @@ export async function linkJitAccount(
   input: Ref & { readonly application: string },
   signal: AbortSignal,
 ): Promise<{ readonly linked: number }> {
-  const process = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', input.processId)
-    .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const policy = await pinnedPolicy(deps, deps.db, input.processId);
   const application = applicationOf(policy, brand<ApplicationSlug>(input.application));
   if (application === undefined) return { linked: 0 };
   const keys = await searchKeys(deps, policy, application, input);
   const found = await withConnector(deps, { application, policy, signal }, (connector) =>
-    searched(deps, connector, keys, { idempotencyKey: `${input.processId}/jit/${application.slug}`, signal }),
+    searched(deps, connector, keys, { key: `${input.processId}/jit/${application.slug}`, signal }),
   );
   if (found.size > 1) throw new TenureError('AccountCollision', 'two-candidates');
   const [account] = found.values();
@@ -71,19 +67,13 @@ async function searched(
   deps: ActivityDeps,
   connector: Connector,
   keys: readonly SearchKey[],
-  call: { readonly idempotencyKey: string; readonly signal: AbortSignal },
+  call: { readonly key: string; readonly signal: AbortSignal },
 ): Promise<ReadonlyMap<string, ObservedAccount>> {
   const findBy = connector.capabilities().objectClasses.account.findBy;
   const found = new Map<string, ObservedAccount>();
   for (const key of keys) {
     if (key.attribute !== 'login' && !findBy.includes(key.attribute) && !findBy.includes('*')) continue;
-    const accounts = await connector.find(key, {
-      idempotencyKey: call.idempotencyKey,
-      signal: AbortSignal.any([call.signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      deadline: new Date(Date.now() + TIMEOUT_MS).toISOString(),
-      progress: () => undefined,
-      logger: deps.logger,
-    });
+    const accounts = await connector.find(key, readingContext(deps, { ...call, timeoutMs: TIMEOUT_MS }));
     for (const account of accounts) found.set(account.ref.nativeId, account);
   }
   return found;

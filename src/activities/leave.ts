@@ -3,6 +3,7 @@ import { absenceAt } from '../domain/lifecycle/leave.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
 import { loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
+import { pinnedPolicy } from './pinned-policy.js';
 
 /**
  * A leave is over: what still stands as suspended is noted as opened (by hand, for instance) or kept closed, because policy no longer gives it. Nothing while the
@@ -12,12 +13,7 @@ export async function endSuspensions(
   deps: ActivityDeps,
   input: { readonly identityId: IdentityId; readonly processId: ProcessId; readonly now: Instant },
 ): Promise<{ readonly keptClosed: number }> {
-  const { policy_version: version } = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', input.processId)
-    .executeTakeFirstOrThrow();
-  const policy = await deps.policies.get(deps.db, version);
+  const policy = await pinnedPolicy(deps, deps.db, input.processId);
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   if (absenceAt(person.stateAt(input.now), person.transitions, policy.lifecycle.leave) !== 'none')
     return { keptClosed: 0 };

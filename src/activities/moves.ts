@@ -4,6 +4,7 @@ import type { ObservedAccount } from '../connectors/connector.js';
 import type { AccountSnapshot, MoveSnapshot } from '../domain/migration/snapshot.js';
 import { differences } from '../domain/migration/snapshot.js';
 import type { ApplicationSlug, IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import { moveIdOf } from '../domain/process/kinds.js';
 import type { MoveStep } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadMove, loadSnapshot, snapshotContext } from '../planning/moves.js';
@@ -12,7 +13,7 @@ import { guardWave, lockWave, releaseMoves } from '../planning/waves.js';
 import { applicationOf } from './connector-pool.js';
 import type { ActivityDeps } from './deps.js';
 import { classify } from './lib/boundary.js';
-import { withConnector } from './open-connector.js';
+import { readingContext, withConnector } from './open-connector.js';
 
 export interface MoveRef {
   readonly identityId: IdentityId;
@@ -84,11 +85,6 @@ export async function makeRoom(
   if (move === undefined) return { identityIds: [] };
   const wave = { migrationId: move.migration_id, wave: move.wave };
   return { identityIds: await deps.db.transaction().execute((trx) => releaseMoves(trx, wave, ref.now)) };
-}
-
-/** The move that a process is about: the first part of its id. */
-export function moveIdOf(processId: ProcessId): string {
-  return processId.split('/')[0] ?? '';
 }
 
 async function moveOf(deps: ActivityDeps, ref: Pick<MoveRef, 'processId'>): Promise<MoveRow> {
@@ -211,13 +207,7 @@ async function read(
     const seen = await withConnector(deps, { application, policy, signal }, (connector) =>
       connector.get(
         { application: slug, objectClass: 'account', nativeId: account.native_id },
-        {
-          idempotencyKey: `move/${move.move_id}/get`,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(READ_MS)]),
-          deadline: new Date(Date.now() + READ_MS).toISOString(),
-          progress: () => undefined,
-          logger: deps.logger,
-        },
+        readingContext(deps, { key: `move/${move.move_id}/get`, signal, timeoutMs: READ_MS }),
       ),
     );
     return seen === undefined ? null : snapshotOf(seen);

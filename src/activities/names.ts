@@ -11,6 +11,7 @@ import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { TenureError } from './lib/boundary.js';
 import { plusMs } from './lib/clock.js';
+import { pinnedPolicy } from './pinned-policy.js';
 
 const YEAR_MS = 365.25 * 86_400_000;
 
@@ -167,13 +168,8 @@ export async function releaseNames(
   deps: ActivityDeps,
   input: { readonly identityId: IdentityId; readonly processId: ProcessId; readonly now: Instant },
 ): Promise<void> {
-  const process = await deps.db
-    .selectFrom('process')
-    .select('policy_version')
-    .where('process_id', '=', input.processId)
-    .executeTakeFirstOrThrow();
   const person = await loadPerson(deps.db, deps.keys, input.identityId);
   if (isWorking(person.stateAt(input.now))) return;
-  const policy = await deps.policies.get(deps.db, process.policy_version);
+  const policy = await pinnedPolicy(deps, deps.db, input.processId);
   await releaseOthers(deps.db, { ...input, policy, userName: '', former: { userName: '', mail: '' } }, ['']);
 }

@@ -1,4 +1,4 @@
-import type { Connector } from '../connectors/connector.js';
+import type { Connector, OperationContext } from '../connectors/connector.js';
 import { SecretReferenceError } from '../connectors/secret.js';
 import type { Secret } from '../connectors/secret.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
@@ -57,6 +57,20 @@ export async function afterRefusal(deps: ActivityDeps, used: InUse, classified: 
   if (found === 'same') return classified;
   const code = found === 'renewed' ? 'credential-renewed' : 'secrets-unavailable';
   return { ...classified, type: 'TargetUnavailable', code };
+}
+
+/** What a connector gets for one call outside of a visit: such calls write nothing, so no fence stands before them. */
+export function readingContext(
+  deps: Pick<ActivityDeps, 'logger'>,
+  call: { readonly key: string; readonly signal: AbortSignal; readonly timeoutMs: number },
+): OperationContext {
+  return {
+    idempotencyKey: call.key,
+    signal: AbortSignal.any([call.signal, AbortSignal.timeout(call.timeoutMs)]),
+    deadline: new Date(Date.now() + call.timeoutMs).toISOString(),
+    progress: () => undefined,
+    logger: deps.logger,
+  };
 }
 
 /** Does work outside of a visit with an application's connector. Raises what the work raises; a refusal with another credential at hand is TargetUnavailable. */

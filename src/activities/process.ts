@@ -8,13 +8,13 @@ import { warningsOf } from '../domain/lifecycle/contract-end.js';
 import type { Warning } from '../domain/lifecycle/contract-end.js';
 import type { LifecyclePolicy } from '../domain/policy/types.js';
 import type { IdentityId, Instant, ProcessId } from '../domain/process/ids.js';
+import { moveIdOf } from '../domain/process/kinds.js';
 import type { Phase, ProcessKind, ProcessState } from '../domain/process/kinds.js';
 import { loadMove } from '../planning/moves.js';
 import { revokeOwnTokens } from '../planning/own-access.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
-import { moveIdOf } from './moves.js';
 import { cancelRow, lockProcesses, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
 
 const DAY_MS = 86_400_000;

@@ -4,7 +4,7 @@ import type { Selectable } from 'kysely';
 import { appendAudit } from '../db/audit.js';
 import type { Queryable } from '../db/database.js';
 import type { KeyRing } from '../db/keys.js';
-import type { ServiceAccountOrigin, ServiceAccountTable } from '../db/schema.js';
+import type { ServiceAccountOrigin, ServiceAccountState, ServiceAccountTable } from '../db/schema.js';
 import { brand, processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type {
   ApplicationSlug,
@@ -14,6 +14,13 @@ import type {
   ProcessId,
   TransitionId,
 } from '../domain/process/ids.js';
+
+/** States after which there is no account any more; its login may be declared anew (migration 0010's index). */
+const GONE: ReadonlySet<ServiceAccountState> = new Set(['removed', 'gone']);
+
+export function isGone(state: ServiceAccountState): boolean {
+  return GONE.has(state);
+}
 
 /** What a workflow is started with; the row stands before it. */
 export interface ServiceAccountProcess {
@@ -54,7 +61,7 @@ export async function declareServiceAccount(
     .select('identity_id')
     .where('application', '=', application)
     .where(sql<string>`lower(login)`, '=', login.toLowerCase())
-    .where('state', 'not in', ['removed', 'gone'])
+    .where('state', 'not in', [...GONE])
     .executeTakeFirst();
   if (known !== undefined) return { isNew: false, process: await processOf(trx, known.identity_id) };
   const identityId = brand<IdentityId>(randomUUID());
@@ -112,7 +119,7 @@ export async function reviewServiceAccount(
     .forUpdate('service_account')
     .executeTakeFirst();
   if (row === undefined || row.process_state === 'running') return undefined;
-  if (row.state === 'removed' || row.state === 'gone') return undefined;
+  if (isGone(row.state)) return undefined;
   const processId = await openProcess(trx, { ...input, revision: row.revision + 1 });
   await trx
     .updateTable('service_account')
@@ -297,7 +304,7 @@ export async function hearScream(
     .where('identity_id', '=', identityId)
     .forUpdate()
     .executeTakeFirstOrThrow();
-  if (row.state === 'removed' || row.state === 'gone') return 'gone';
+  if (isGone(row.state)) return 'gone';
   if (row.state !== 'open') return 'nothing-closed';
   if (row.screamed_at !== null) return 'heard-already';
   const closed = await trx

@@ -8,10 +8,12 @@ import { absenceAt } from '../domain/lifecycle/leave.js';
 import { planPhase } from '../domain/plan/plan.js';
 import type { ActualAccount, DesiredAccount, Plan } from '../domain/plan/types.js';
 import { keptByMoves } from '../domain/migration/moves.js';
+import type { Move } from '../domain/migration/moves.js';
 import { restored } from '../domain/migration/snapshot.js';
 import type { PersonState } from '../domain/ledger/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import type { ApplicationSlug, Instant, ProcessId } from '../domain/process/ids.js';
+import { moveIdOf } from '../domain/process/kinds.js';
 import type { OperationKind, Phase, ProcessSubject } from '../domain/process/kinds.js';
 import { handoverInput } from './heir.js';
 import { managerIdentity } from './manager.js';
@@ -45,8 +47,11 @@ export interface PhaseRequest {
  * The plan of one phase: desired(t) − actual. The one function behind execution, preview and "why" (design D4); it writes nothing.
  */
 export async function computePhase(db: Queryable, keys: KeyRing, request: PhaseRequest): Promise<Plan> {
-  const wanted = desiredAccounts(await desiredInput(db, keys, request));
-  const { desired, actual } = await asMoved(db, keys, request, wanted);
+  const input = await desiredInput(db, keys, request);
+  const { desired, actual } = await asMoved(db, keys, request, {
+    desired: desiredAccounts(input),
+    moves: input.moves ?? [],
+  });
   const handover: HandoverInput | undefined =
     request.phase === 'handover' || request.phase === 'suspend'
       ? await handoverInput(db, keys, request.person, request.desiredAt)
@@ -81,12 +86,12 @@ async function asMoved(
   db: Queryable,
   keys: KeyRing,
   { processId, phase, kind, person, actual }: PhaseRequest,
-  desired: readonly DesiredAccount[],
+  { desired, moves }: { readonly desired: readonly DesiredAccount[]; readonly moves: readonly Move[] },
 ): Promise<{ readonly desired: readonly DesiredAccount[]; readonly actual: readonly ActualAccount[] }> {
-  const move = kind === 'migration' ? await loadMove(db, processId?.split('/')[0] ?? '') : undefined;
+  const move = kind === 'migration' ? await loadMove(db, moveIdOf(processId ?? '')) : undefined;
   if (move === undefined) {
     if (!SHAPING.has(phase)) return { desired, actual };
-    const kept = keptByMoves(await loadMoves(db, person.identityId));
+    const kept = keptByMoves(moves);
     return { desired, actual: actual.filter((one) => !kept.has(one.application)) };
   }
   const { from_application: from, to_application: to } = move;

@@ -51,6 +51,18 @@ export interface ProcessInput {
   readonly policyVersion: PolicyVersion;
 }
 
+/** How a service account's process is started, by whomever; one that runs, or ran, stays as it is. */
+export function serviceAccountStart({ workflowId, ...input }: ProcessInput & { readonly workflowId: string }) {
+  return {
+    workflowId,
+    taskQueue: LIFECYCLE_QUEUE,
+    args: [input] as [ProcessInput],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    staticSummary: 'Ends a service account, or keeps it',
+    priority: { priorityKey: 4 },
+  } as const;
+}
+
 export interface ProcessResult {
   readonly outcome: string;
   readonly proven: number;

@@ -4,6 +4,7 @@ import { brand } from '../../domain/process/ids.js';
 import type { ApplicationSlug, Instant } from '../../domain/process/ids.js';
 import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
+import { readingContext } from '../open-connector.js';
 
 const TIMEOUT_MS = 10_000;
 
@@ -31,13 +32,9 @@ export async function probeHealth(
   await deps.connectors.prepare(application.config, signal);
   const credential = deps.connectors.credentialOf(application);
   const health = await ask(deps, () =>
-    deps.connectors.connectorFor(application, policy).health({
-      idempotencyKey: `health/${ref.application}`,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      deadline: new Date(Date.now() + TIMEOUT_MS).toISOString(),
-      progress: () => undefined,
-      logger: deps.logger,
-    }),
+    deps.connectors
+      .connectorFor(application, policy)
+      .health(readingContext(deps, { key: `health/${ref.application}`, signal, timeoutMs: TIMEOUT_MS })),
   );
   // Who was refused here first spares a visit the refusal: the next one has what Vault has by then.
   if (health.code === 'UNAUTHENTICATED') await deps.connectors.refused(application, credential, signal);

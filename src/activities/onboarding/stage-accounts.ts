@@ -5,7 +5,7 @@ import { SYSTEM } from '../../db/keys.js';
 import { bodyAsJson, keyScope, keysOf, stagedBody, stagedContext } from '../../onboarding/staged.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
-import { withConnector } from '../open-connector.js';
+import { readingContext, withConnector } from '../open-connector.js';
 import { advanceImport, loadImport } from './import-run.js';
 import type { ImportRef, ImportRun } from './import-run.js';
 
@@ -44,13 +44,7 @@ async function readPage(deps: ActivityDeps, run: ImportRun, signal: AbortSignal)
   const page = await withConnector(deps, { ...run, signal }, (connector) =>
     connector.list(
       { objectClass: 'account', pageSize: row.page_size, cursor: typeof cursor === 'string' ? cursor : undefined },
-      {
-        idempotencyKey: `import/${row.import_id}/${row.pages}`,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
-        deadline: new Date(Date.now() + CALL_TIMEOUT_MS).toISOString(),
-        progress: () => undefined,
-        logger: deps.logger,
-      },
+      readingContext(deps, { key: `import/${row.import_id}/${row.pages}`, signal, timeoutMs: CALL_TIMEOUT_MS }),
     ),
   );
   // A list that stands still would be read for ever.

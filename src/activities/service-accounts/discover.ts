@@ -4,7 +4,7 @@ import { SYSTEM } from '../../db/keys.js';
 import { bodyFromJson, stagedContext } from '../../onboarding/staged.js';
 import { declareServiceAccount } from '../../onboarding/service-accounts.js';
 import type { ServiceAccountProcess } from '../../onboarding/service-accounts.js';
-import { LIFECYCLE_QUEUE } from '../../workflows/messages.js';
+import { serviceAccountStart } from '../../workflows/messages.js';
 import type { ActivityDeps } from '../deps.js';
 import { loadImport } from '../onboarding/import-run.js';
 import type { ImportRef, ImportRun } from '../onboarding/import-run.js';
@@ -73,17 +73,9 @@ async function declareIfService(
   return true;
 }
 
-/** One that runs, or ran, stays as it is. MAINTENANCE: as `startServiceAccount` of the API. */
-async function start(client: Client, { workflowId, ...input }: ServiceAccountProcess): Promise<void> {
+async function start(client: Client, process: ServiceAccountProcess): Promise<void> {
   try {
-    await client.workflow.start('serviceAccountWorkflow', {
-      workflowId,
-      taskQueue: LIFECYCLE_QUEUE,
-      args: [input],
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      staticSummary: 'Ends a service account, or keeps it',
-      priority: { priorityKey: 4 },
-    });
+    await client.workflow.start('serviceAccountWorkflow', serviceAccountStart(process));
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }

@@ -5,7 +5,7 @@ import type { ObservedAccount } from '../../connectors/connector.js';
 import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
-import { withConnector } from '../open-connector.js';
+import { readingContext, withConnector } from '../open-connector.js';
 import { BY_HAND } from '../visit/by-hand.js';
 import type { VisitWrites } from '../visit/writes.js';
 
@@ -39,13 +39,7 @@ export async function findServiceAccount(
   const found = await withConnector(deps, { application, policy, signal }, (connector) =>
     connector.find(
       { attribute: 'login', value: row.login },
-      {
-        idempotencyKey: `${ref.processId}/find`,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]),
-        deadline: new Date(Date.now() + CALL_TIMEOUT_MS).toISOString(),
-        progress: () => undefined,
-        logger: deps.logger,
-      },
+      readingContext(deps, { key: `${ref.processId}/find`, signal, timeoutMs: CALL_TIMEOUT_MS }),
     ),
   );
   const [one, other] = found;

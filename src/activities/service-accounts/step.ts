@@ -11,6 +11,7 @@ import type { Deed, OrphanCode, OwnerVoice, Stage, Step, Word } from '../../doma
 import { ownersOf } from '../../onboarding/service-accounts.js';
 import { isWorking, loadPerson } from '../../planning/person.js';
 import type { ActivityDeps } from '../deps.js';
+import { pinnedPolicy } from '../pinned-policy.js';
 import { plusMs } from '../lib/clock.js';
 import type { PendingApproval } from '../phase.js';
 
@@ -42,12 +43,7 @@ export async function serviceAccountStep(deps: ActivityDeps, ref: Ref): Promise<
       .where('identity_id', '=', ref.identityId)
       .forUpdate()
       .executeTakeFirstOrThrow();
-    const { policy_version: version } = await trx
-      .selectFrom('process')
-      .select('policy_version')
-      .where('process_id', '=', ref.processId)
-      .executeTakeFirstOrThrow();
-    const policy = await deps.policies.get(trx, version);
+    const policy = await pinnedPolicy(deps, trx, ref.processId);
     const step = await decided(deps, trx, { ref, row, policy });
     await withdrawTasks(trx, ref, step.step === 'ask-operator' ? step.code : undefined);
     if (step.step === 'end') await noteEnd(deps, trx, ref, step.outcome);

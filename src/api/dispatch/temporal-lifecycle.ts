@@ -15,6 +15,7 @@ import {
   importWorkflowId,
   ledgerChangedUpdate,
   resolveTaskUpdate,
+  serviceAccountStart,
 } from '../../workflows/messages.js';
 import type { IdentityInput } from '../../workflows/messages.js';
 import { LifecycleUnreachable, RefusedDecision } from './lifecycle.js';
@@ -94,18 +95,11 @@ export function createTemporalLifecycle(
           }),
         ),
       ),
-    startServiceAccount: ({ workflowId, ...input }) =>
+    startServiceAccount: (process) =>
       begin(() =>
         within(() =>
           client.workflow
-            .start('serviceAccountWorkflow', {
-              workflowId,
-              taskQueue: LIFECYCLE_QUEUE,
-              args: [input],
-              workflowIdReusePolicy: 'REJECT_DUPLICATE',
-              staticSummary: 'Ends a service account, or keeps it',
-              priority: { priorityKey: 4 },
-            })
+            .start('serviceAccountWorkflow', serviceAccountStart(process))
             .catch(unless(WorkflowExecutionAlreadyStartedError)),
         ),
       ),

@@ -1,9 +1,9 @@
 import type { Queryable } from '../../db/database.js';
-import type { ServiceAccountState } from '../../db/schema.js';
 import type { IdentityId } from '../../domain/process/ids.js';
 import {
   declareServiceAccount,
   hearScream,
+  isGone,
   nameOwners,
   ownersOf,
   reviewServiceAccount,
@@ -122,10 +122,6 @@ async function locked(trx: Queryable, identityId: IdentityId) {
     .executeTakeFirst();
   if (row === undefined) throw notFound('service account');
   return row;
-}
-
-function isGone(state: ServiceAccountState): boolean {
-  return state === 'removed' || state === 'gone';
 }
 
 function gone(): ApiProblem {

@@ -133,6 +133,11 @@ export type ReportOccasion = (typeof REPORT_OCCASIONS)[number];
 export const MOVE_STEPS = ['coexist', 'retire', 'archive', 'delete', 'withdraw'] as const;
 export type MoveStep = (typeof MOVE_STEPS)[number];
 
+/** The move that a migration process is about, by its id. */
+export function moveIdOf(processId: string): string {
+  return processId.split('/')[0] ?? '';
+}
+
 /** The step that a migration process carries out, by its id (`<moveId>/migration/<ordinal>/r<revision>`). */
 export function moveStepOf(processId: string): MoveStep {
   const step = MOVE_STEPS[Number(processId.split('/')[2]) - 1];
