@@ -14,6 +14,15 @@ export const machineSchema = z.strictObject({
   loadAverageAtStart: z.number(),
 });
 
+/** What every document begins with, behind its bench's name. */
+export const frame = {
+  format: z.literal(1),
+  startedAt: z.iso.datetime(),
+  tookSeconds: z.number(),
+  command: z.string(),
+  machine: machineSchema,
+};
+
 export const goalSchema = z.strictObject({
   name: z.string(),
   goal: z.number(),

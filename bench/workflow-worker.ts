@@ -6,11 +6,7 @@ import { onStop, reportReady } from '../src/embedded/child.js';
 /** Runs a bench's own workflows as a child of the stack until it is stopped. */
 export async function runBenchWorker(options: Omit<WorkerOptions, 'connection' | 'namespace'>): Promise<void> {
   const config = loadConfig();
-  Runtime.install({
-    shutdownSignals: [],
-    logger: new DefaultLogger('WARN'),
-    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-  });
+  installQuietRuntime();
   const connection = await NativeConnection.connect(config.temporal.connection ?? {});
   const worker = await Worker.create({ connection, namespace: config.temporal.namespace, ...options });
   const running = worker.run();
@@ -21,4 +17,13 @@ export async function runBenchWorker(options: Omit<WorkerOptions, 'connection' |
   });
   reportReady();
   await running;
+}
+
+/** Signals are the child's own to answer, and nothing below a warning is told. */
+export function installQuietRuntime(): void {
+  Runtime.install({
+    shutdownSignals: [],
+    logger: new DefaultLogger('WARN'),
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
+  });
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { goalSchema, machineSchema } from '../result.js';
+import { frame, goalSchema } from '../result.js';
 
 /** What `npm run bench -- connectors` prints: one JSON document. */
 const side = z.strictObject({
@@ -38,11 +38,7 @@ const kind = z.strictObject({
 
 export const connectorsResultSchema = z.strictObject({
   bench: z.literal('connectors'),
-  format: z.literal(1),
-  startedAt: z.iso.datetime(),
-  tookSeconds: z.number(),
-  command: z.string(),
-  machine: machineSchema,
+  ...frame,
   settings: z.strictObject({ people: z.int(), rounds: z.int() }),
   kinds: z.array(kind),
   /** Kinds whose system is not on this machine. */

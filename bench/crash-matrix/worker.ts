@@ -1,48 +1,5 @@
-import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
-import { pino } from 'pino';
-import { inheritedEnvironment, loadConfig, readReportKey, readSecret, requireDatabaseUrl } from '../../src/config.js';
-import { createRegistry } from '../../src/connectors/registry.js';
-import { onStop, reportReady } from '../../src/embedded/child.js';
-import { loadPolicyFiles } from '../../src/policy/load.js';
-import { publishPolicy } from '../../src/planning/policy-store.js';
-import { reportSigner } from '../../src/report/signature.js';
-import { composeDeps } from '../../src/worker/compose.js';
-import { ensureDueSchedule } from '../../src/worker/due-schedule.js';
-import { startWorkers } from '../../src/worker/run-workers.js';
+import { runTenureWorker } from '../tenure-worker.js';
 import { deskFactory } from './desk-connector.js';
 
-/** Tenure's worker as it ships (src/worker/main.ts), but for the connector kind of its targets. */
-const config = loadConfig();
-Runtime.install({
-  shutdownSignals: [],
-  logger: new DefaultLogger('WARN'),
-  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-});
-const reportKey = readReportKey(config);
-const deps = composeDeps({
-  databaseUrl: requireDatabaseUrl(config, 'app'),
-  masterKey: readSecret(config.masterKey),
-  registry: createRegistry([deskFactory]),
-  env: inheritedEnvironment(),
-  logger: pino({ level: 'warn', base: { child: 'worker' } }),
-  reportSigner: reportKey === undefined ? undefined : await reportSigner(reportKey),
-});
-await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'worker');
-const policy = await deps.policies.active(deps.db);
-const connection = await NativeConnection.connect(config.temporal.connection ?? {});
-const workers = await startWorkers({
-  connection,
-  namespace: config.temporal.namespace,
-  deps,
-  bundle: { codePath: fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url)) },
-  applications: (policy?.applications ?? []).map((application) => application.slug),
-});
-await ensureDueSchedule(connection, config.temporal.namespace);
-onStop(async () => {
-  await workers.stop();
-  await connection.close();
-  await deps.close();
-});
-reportReady();
-await workers.ended;
+/** Targets at the desk that holds requests and kills. */
+await runTenureWorker({ factory: deskFactory, publisher: 'worker', wakesDue: true });

@@ -4,28 +4,24 @@ import pg from 'pg';
 import { sql } from 'kysely';
 import type { RawBuilder } from 'kysely';
 import type { IdentityId } from '../../src/domain/process/ids.js';
-import { StackError } from '../../src/embedded/errors.js';
 import { DUE_SCHEDULE, ensureDueSchedule } from '../../src/worker/due-schedule.js';
-import { describeMachine, goal, interrupted, report, say } from '../result.js';
+import { goal, say } from '../result.js';
+import { runOnStack } from '../run.js';
+import type { RunOptions } from '../run.js';
 import { rounded } from '../statistics.js';
 import { openDoor, until } from '../spine/door.js';
 import type { Door } from '../spine/door.js';
 import { writeEnginePolicy } from '../spine/policies.js';
-import { startStack } from '../spine/stack.js';
 import type { Stack, Tenancy } from '../spine/stack.js';
 import { ending, starting, working } from './people.js';
 import { resultSchema } from './result.js';
 import type { InstantsResult, WaveResult } from './result.js';
 import { waveOf } from './starts.js';
 
-export interface InstantsOptions {
+export interface InstantsOptions extends RunOptions {
   readonly waiting: number;
   readonly parked: number;
   readonly sample: number;
-  /** Also written here. */
-  readonly out: string | undefined;
-  /** As the person typed it. */
-  readonly command: string;
 }
 
 /** People of a sample fall due one after the other, so that they do not wait for each other. */
@@ -42,33 +38,10 @@ const PATIENCE_MS = 15 * 60_000;
  */
 export async function runInstants(options: InstantsOptions): Promise<void> {
   const { waiting, parked, sample } = options;
-  const startedAt = new Date().toISOString();
-  const machine = describeMachine();
-  const began = performance.now();
-  say('starting Postgres and Temporal');
-  const stack = await startStack();
-  const interruption = interrupted();
-  try {
-    const measured = await Promise.race([measure(stack, options), interruption]);
-    const result = resultSchema.parse({
-      bench: 'instants',
-      format: 1,
-      startedAt,
-      tookSeconds: Math.round((performance.now() - began) / 1_000),
-      command: options.command,
-      machine,
-      settings: { waiting, parked, sample },
-      ...measured,
-      goals: goalsOf(measured),
-    } satisfies InstantsResult);
-    await report(result, options.out);
-  } catch (error) {
-    // The logs are about to go.
-    if (error instanceof StackError) say(error.remedy);
-    throw error;
-  } finally {
-    await stack.stop();
-  }
+  await runOnStack(options, resultSchema, async (stack) => {
+    const measured = await measure(stack, options);
+    return { bench: 'instants', settings: { waiting, parked, sample }, ...measured, goals: goalsOf(measured) };
+  });
 }
 
 type Measured = Pick<

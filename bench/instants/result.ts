@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { goalSchema, machineSchema } from '../result.js';
+import { frame, goalSchema } from '../result.js';
 
 /** What `npm run bench -- instants` prints: one JSON document. Durations in their unit's name. */
 const spread = z.strictObject({ samples: z.int().positive(), p50: z.number(), p99: z.number(), max: z.number() });
@@ -13,11 +13,7 @@ const wave = z.strictObject({
 
 export const resultSchema = z.strictObject({
   bench: z.literal('instants'),
-  format: z.literal(1),
-  startedAt: z.iso.datetime(),
-  tookSeconds: z.number(),
-  command: z.string(),
-  machine: machineSchema,
+  ...frame,
   settings: z.strictObject({ waiting: z.int(), parked: z.int(), sample: z.int() }),
   /** Identity workflows that slept when the first sample fell due, counted by the server; the sample's own are among them. */
   asleep: z.int(),

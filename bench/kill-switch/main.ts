@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { IdentityId } from '../../src/domain/process/ids.js';
-import { StackError } from '../../src/embedded/errors.js';
-import { describeMachine, goal, interrupted, report, say } from '../result.js';
+import { goal, say } from '../result.js';
+import { runOnStack } from '../run.js';
+import type { RunOptions } from '../run.js';
 import { openDoor } from '../spine/door.js';
-import { startStack } from '../spine/stack.js';
 import type { Stack } from '../spine/stack.js';
 import { planCompany, startCompany } from './company.js';
 import { measureMany } from './many.js';
@@ -12,17 +12,13 @@ import { writeCompanyPolicy } from './policies.js';
 import { resultSchema } from './result.js';
 import type { BacklogResult, KillSwitchResult, RowResult } from './result.js';
 
-export interface KillSwitchOptions {
+export interface KillSwitchOptions extends RunOptions {
   readonly cuts: number;
   readonly accounts: number;
   readonly backlog: number;
   readonly backlogCuts: number;
   readonly people: number;
   readonly parts: readonly string[];
-  /** Also written here. */
-  readonly out: string | undefined;
-  /** As the person typed it. */
-  readonly command: string;
 }
 
 type Parts = KillSwitchResult['parts'];
@@ -36,33 +32,11 @@ const AT_ONCE = 8;
  */
 export async function runKillSwitch(options: KillSwitchOptions): Promise<void> {
   const { cuts, accounts, backlog, backlogCuts, people } = options;
-  const startedAt = new Date().toISOString();
-  const machine = describeMachine();
-  const began = performance.now();
-  say('starting Postgres and Temporal');
-  const stack = await startStack();
-  const interruption = interrupted();
-  try {
-    const parts = await Promise.race([measure(stack, options), interruption]);
-    const result = resultSchema.parse({
-      bench: 'kill-switch',
-      format: 1,
-      startedAt,
-      tookSeconds: Math.round((performance.now() - began) / 1_000),
-      command: options.command,
-      machine,
-      settings: { cuts, accounts, backlog, backlogCuts, people },
-      parts,
-      goals: goalsOf(parts),
-    } satisfies KillSwitchResult);
-    await report(result, options.out);
-  } catch (error) {
-    // The logs are about to go.
-    if (error instanceof StackError) say(error.remedy);
-    throw error;
-  } finally {
-    await stack.stop();
-  }
+  await runOnStack(options, resultSchema, async (stack) => {
+    const parts = await measure(stack, options);
+    const settings = { cuts, accounts, backlog, backlogCuts, people };
+    return { bench: 'kill-switch', settings, parts, goals: goalsOf(parts) };
+  });
 }
 
 async function measure(stack: Stack, options: KillSwitchOptions): Promise<Parts> {

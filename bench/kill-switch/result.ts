@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { goalSchema, machineSchema } from '../result.js';
+import { frame, goalSchema } from '../result.js';
 
 /** What `npm run bench -- kill-switch` prints: one JSON document. Durations in their unit's name. */
 const spread = z.strictObject({ samples: z.int(), p50: z.number(), p99: z.number(), max: z.number() });
@@ -51,11 +51,7 @@ export const manySchema = z.strictObject({
 
 export const resultSchema = z.strictObject({
   bench: z.literal('kill-switch'),
-  format: z.literal(1),
-  startedAt: z.iso.datetime(),
-  tookSeconds: z.number(),
-  command: z.string(),
-  machine: machineSchema,
+  ...frame,
   settings: z.strictObject({
     cuts: z.int(),
     accounts: z.int(),

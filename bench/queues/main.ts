@@ -1,54 +1,32 @@
 import { join } from 'node:path';
-import { StackError } from '../../src/embedded/errors.js';
-import { describeMachine, goal, interrupted, report, say } from '../result.js';
+import { goal, say } from '../result.js';
+import { runOnStack } from '../run.js';
+import type { RunOptions } from '../run.js';
 import { writeEnginePolicy } from '../spine/policies.js';
-import { startStack } from '../spine/stack.js';
 import type { Stack } from '../spine/stack.js';
 import { HANGING_VISITS, NotEnded, measurePass, medianOf } from './measure.js';
 import type { Pass, QueuesResult, VariantResult } from './result.js';
 import { queuesResultSchema } from './result.js';
 import { variantsFor } from './variants.js';
 
-export interface QueuesOptions {
+export interface QueuesOptions extends RunOptions {
   readonly applications: number;
   readonly people: number;
   readonly rounds: number;
-  readonly out: string | undefined;
-  /** As the person typed it. */
-  readonly command: string;
 }
 
 /** Many applications on one worker: a task queue for each, or one for all with fairness keys, on one Temporal server in turns. */
 export async function runQueues(options: QueuesOptions): Promise<void> {
-  const { applications, people, rounds, command, out } = options;
-  const startedAt = new Date().toISOString();
-  const machine = describeMachine();
-  const began = performance.now();
-  say('starting Postgres and Temporal');
-  const stack = await startStack();
-  const interruption = interrupted();
-  try {
-    const variants = await Promise.race([measureVariants(stack, options), interruption]);
-    const result = queuesResultSchema.parse({
-      bench: 'queues',
-      format: 1,
-      startedAt,
-      tookSeconds: Math.round((performance.now() - began) / 1_000),
-      command,
-      machine,
-      settings: { applications, people, rounds, hanging: HANGING_VISITS, timeoutMs: 10_000 },
-      variants,
-      goals: goalsOf(variants),
-    } satisfies QueuesResult);
-    await report(result, out);
-  } catch (error) {
-    // The logs are about to go, and what still waits for an answer of the server may end this process before the error is told.
-    say(error instanceof Error ? `${error.stack ?? error.message}\n${String(error.cause)}` : String(error));
-    if (error instanceof StackError) say(error.remedy);
-    throw error;
-  } finally {
-    await stack.stop();
-  }
+  const { applications, people, rounds } = options;
+  await runOnStack(options, queuesResultSchema, async (stack) => {
+    const variants = await measureVariants(stack, options).catch((error: unknown) => {
+      // What still waits for an answer of the server may end this process before the error is told.
+      say(error instanceof Error ? `${error.stack ?? error.message}\n${String(error.cause)}` : String(error));
+      throw error;
+    });
+    const settings = { applications, people, rounds, hanging: HANGING_VISITS, timeoutMs: 10_000 };
+    return { bench: 'queues', settings, variants, goals: goalsOf(variants) };
+  });
 }
 
 /** Backwards, forwards, backwards: what drifts on the machine falls on all of them. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { goalSchema, machineSchema } from '../result.js';
+import { frame, goalSchema } from '../result.js';
 
 /** What `npm run bench -- queues` prints: one JSON document. */
 const waits = z.strictObject({ samples: z.int().min(1), p50: z.number(), p99: z.number(), max: z.number() });
@@ -43,11 +43,7 @@ const variant = z.strictObject({
 
 export const queuesResultSchema = z.strictObject({
   bench: z.literal('queues'),
-  format: z.literal(1),
-  startedAt: z.iso.datetime(),
-  tookSeconds: z.number(),
-  command: z.string(),
-  machine: machineSchema,
+  ...frame,
   settings: z.strictObject({
     applications: z.int(),
     people: z.int(),

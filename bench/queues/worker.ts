@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, Worker, makeTelemetryFilterString } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from '../../src/activities/index.js';
 import { inheritedEnvironment, loadConfig, readSecret, requireDatabaseUrl } from '../../src/config.js';
@@ -12,6 +12,7 @@ import { loadPolicyFiles } from '../../src/policy/load.js';
 import { composeDeps } from '../../src/worker/compose.js';
 import { startWorkers } from '../../src/worker/run-workers.js';
 import { noopFactory } from '../noop-connector.js';
+import { installQuietRuntime } from '../workflow-worker.js';
 import { ANSWER_MS, HANGING, SHARED_QUEUE } from './variants.js';
 import type { Variant } from './variants.js';
 
@@ -34,11 +35,7 @@ const factory: ConnectorFactory = {
 const env = inheritedEnvironment();
 const variant = JSON.parse(env['BENCH_VARIANT'] ?? '') as Variant;
 const config = loadConfig();
-Runtime.install({
-  shutdownSignals: [],
-  logger: new DefaultLogger('WARN'),
-  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-});
+installQuietRuntime();
 const deps = composeDeps({
   databaseUrl: requireDatabaseUrl(config, 'app'),
   masterKey: readSecret(config.masterKey),

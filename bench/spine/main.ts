@@ -1,20 +1,16 @@
-import { StackError } from '../../src/embedded/errors.js';
-import { describeMachine, goal, interrupted, report, say } from '../result.js';
+import { goal, say } from '../result.js';
+import { runOnStack } from '../run.js';
+import type { RunOptions } from '../run.js';
 import { measureEngine } from './engine.js';
 import { resultSchema } from './result.js';
 import type { SpineResult } from './result.js';
-import { startStack } from './stack.js';
 import { measureTargets } from './targets.js';
 
-export interface SpineOptions {
+export interface SpineOptions extends RunOptions {
   readonly people: number;
   readonly rounds: number;
   readonly concurrency: number;
   readonly idlePeople: number;
-  /** Also written here. */
-  readonly out: string | undefined;
-  /** As the person typed it. */
-  readonly command: string;
 }
 
 /**
@@ -23,37 +19,12 @@ export interface SpineOptions {
  */
 export async function runSpine(options: SpineOptions): Promise<void> {
   const { people, rounds, concurrency, idlePeople } = options;
-  const startedAt = new Date().toISOString();
-  const machine = describeMachine();
-  const began = performance.now();
-  say('starting Postgres and Temporal');
-  const stack = await startStack();
-  const interruption = interrupted();
-  try {
-    const work = async (): Promise<Pick<SpineResult, 'engine' | 'process' | 'targets'>> => {
-      const { engine, process: costs } = await measureEngine(stack, { people, rounds, say });
-      return { engine, process: costs, targets: await measureTargets(stack, { ...options, say }) };
-    };
-    const measured = await Promise.race([work(), interruption]);
-    const result = resultSchema.parse({
-      bench: 'spine',
-      format: 1,
-      startedAt,
-      tookSeconds: Math.round((performance.now() - began) / 1_000),
-      command: options.command,
-      machine,
-      settings: { people, rounds, concurrency, idlePeople },
-      ...measured,
-      goals: goalsOf(measured),
-    } satisfies SpineResult);
-    await report(result, options.out);
-  } catch (error) {
-    // The logs are about to go.
-    if (error instanceof StackError) say(error.remedy);
-    throw error;
-  } finally {
-    await stack.stop();
-  }
+  await runOnStack(options, resultSchema, async (stack) => {
+    const { engine, process: costs } = await measureEngine(stack, { people, rounds, say });
+    const measured = { engine, process: costs, targets: await measureTargets(stack, { ...options, say }) };
+    const settings = { people, rounds, concurrency, idlePeople };
+    return { bench: 'spine', settings, ...measured, goals: goalsOf(measured) };
+  });
 }
 
 /** Design section 6. Reported, never a reason to fail: absolute times belong to a machine. */

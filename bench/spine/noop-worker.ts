@@ -1,43 +1,5 @@
-import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime, makeTelemetryFilterString } from '@temporalio/worker';
-import { pino } from 'pino';
-import { inheritedEnvironment, loadConfig, readSecret, requireDatabaseUrl } from '../../src/config.js';
-import { createRegistry } from '../../src/connectors/registry.js';
-import { onStop, reportReady } from '../../src/embedded/child.js';
-import { loadPolicyFiles } from '../../src/policy/load.js';
-import { publishPolicy } from '../../src/planning/policy-store.js';
-import { composeDeps } from '../../src/worker/compose.js';
-import { startWorkers } from '../../src/worker/run-workers.js';
 import { noopFactory } from '../noop-connector.js';
+import { runTenureWorker } from '../tenure-worker.js';
 
-/** Tenure's worker as it ships (src/worker/main.ts), but for its targets, which are in memory. */
-const config = loadConfig();
-Runtime.install({
-  shutdownSignals: [],
-  logger: new DefaultLogger('WARN'),
-  telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) } },
-});
-const deps = composeDeps({
-  databaseUrl: requireDatabaseUrl(config, 'app'),
-  masterKey: readSecret(config.masterKey),
-  registry: createRegistry([noopFactory]),
-  env: inheritedEnvironment(),
-  logger: pino({ level: 'warn', base: { child: 'worker' } }),
-});
-await publishPolicy(deps.db, await loadPolicyFiles(config.policyDir), 'bench');
-const policy = await deps.policies.active(deps.db);
-const connection = await NativeConnection.connect(config.temporal.connection ?? {});
-const workers = await startWorkers({
-  connection,
-  namespace: config.temporal.namespace,
-  deps,
-  bundle: { codePath: fileURLToPath(new URL('../../workflow-bundle.js', import.meta.url)) },
-  applications: (policy?.applications ?? []).map((application) => application.slug),
-});
-onStop(async () => {
-  await workers.stop();
-  await connection.close();
-  await deps.close();
-});
-reportReady();
-await workers.ended;
+/** Targets in memory. */
+await runTenureWorker({ factory: noopFactory, publisher: 'bench', wakesDue: false });

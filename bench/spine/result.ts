@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { goalSchema, machineSchema } from '../result.js';
+import { frame, goalSchema } from '../result.js';
 
 /** What `npm run bench -- spine` prints: one JSON document. Durations in their unit's name, CPU in milliseconds. */
 const count = z.number().nonnegative();
@@ -97,11 +97,7 @@ export const targetsSchema = z.strictObject({
 
 export const resultSchema = z.strictObject({
   bench: z.literal('spine'),
-  format: z.literal(1),
-  startedAt: z.iso.datetime(),
-  tookSeconds: z.number(),
-  command: z.string(),
-  machine: machineSchema,
+  ...frame,
   settings: z.strictObject({ people: z.int(), rounds: z.int(), concurrency: z.int(), idlePeople: z.int() }),
   engine: engineSchema,
   process: processSchema,
