@@ -6,7 +6,7 @@ import { SYSTEM } from '../../src/db/keys.js';
 import { openDatabase } from '../../src/db/database.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { AccountId, IdentityId, Instant } from '../../src/domain/process/ids.js';
-import { NOW, hire, startTestApi } from './support.js';
+import { NOW, hire, insertProcess, startTestApi } from './support.js';
 import type { Answer, Loose, TestApi } from './support.js';
 
 let api: TestApi;
@@ -60,32 +60,7 @@ async function gone(): Promise<Gone> {
 }
 
 async function process(id: IdentityId, state: 'completed' | 'running'): Promise<void> {
-  const processId = `${randomUUID()}/leaver/1/r1`;
-  await api.db
-    .insertInto('process')
-    .values({
-      process_id: brand(processId),
-      transition_id: brand(processId.slice(0, -3)),
-      revision: 1,
-      identity_id: id,
-      kind: 'leaver',
-      process_kind: 'leaver',
-      generation: 1,
-      state,
-      phase: 'delete',
-      workflow_id: `w/${processId}`,
-      policy_version: brand(1),
-      effective_at: NOW,
-      notice_at: null,
-      digest: 'x',
-      due_at: null,
-      blocked_on: null,
-      detail: '{}',
-      started_at: NOW,
-      ended_at: null,
-      outcome: null,
-    })
-    .execute();
+  await insertProcess(api, id, 'leaver', { generation: 1, state, phase: 'delete', effective_at: NOW, started_at: NOW });
 }
 
 async function account(id: IdentityId, login: string, unlinkedAt: Instant | null): Promise<void> {

@@ -6,7 +6,7 @@ import type { ApiRole } from '../../src/db/schema.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { IdentityId } from '../../src/domain/process/ids.js';
 import { stagedContext } from '../../src/onboarding/staged.js';
-import { hire, startTestApi } from './support.js';
+import { hire, insertProcess, startTestApi } from './support.js';
 import type { Answer, Loose, TestApi } from './support.js';
 
 let api: TestApi;
@@ -101,32 +101,7 @@ describe('nobody acts in their own case', () => {
 
   it('a task of their own case is resolved by somebody else', async () => {
     const operator = await official('operator');
-    const processId = `${randomUUID()}/leaver/1/r1`;
-    await api.db
-      .insertInto('process')
-      .values({
-        process_id: brand(processId),
-        transition_id: brand(processId.slice(0, -3)),
-        revision: 1,
-        identity_id: operator.id,
-        kind: 'leaver',
-        process_kind: 'leaver',
-        generation: 1,
-        state: 'running',
-        phase: 'cut',
-        workflow_id: `w/${processId}`,
-        policy_version: brand(1),
-        effective_at: api.clock,
-        notice_at: null,
-        digest: 'x',
-        due_at: null,
-        blocked_on: null,
-        detail: '{}',
-        started_at: null,
-        ended_at: null,
-        outcome: null,
-      })
-      .execute();
+    const processId = await insertProcess(api, operator.id, 'leaver', { generation: 1, phase: 'cut' });
     const taskId = randomUUID();
     await api.db
       .insertInto('operator_task')

@@ -6,7 +6,7 @@ import { ROUTES } from '../../src/api/http/routes.js';
 import { ensureToken } from '../../src/api/http/tokens.js';
 import { openDatabase } from '../../src/db/database.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
-import { hire, startTestApi } from './support.js';
+import { hire, insertProcess, startTestApi } from './support.js';
 import type { Loose, TestApi } from './support.js';
 
 let api: TestApi;
@@ -32,32 +32,7 @@ async function scene(): Promise<Scene> {
   const [manager, subject] = [results[0]!.identityId, results[1]!.identityId];
   const managerToken = `manager-${randomUUID()}`;
   await ensureToken(api.db, { name: `m-${manager}`, role: 'manager', identityId: manager, token: managerToken });
-  const processId = `${randomUUID()}/joiner/1/r1`;
-  await api.db
-    .insertInto('process')
-    .values({
-      process_id: processId as never,
-      transition_id: processId.slice(0, -3) as never,
-      revision: 1,
-      identity_id: subject,
-      kind: 'joiner',
-      process_kind: 'joiner',
-      generation: 0,
-      state: 'running',
-      phase: 'activate',
-      workflow_id: `identity:${subject}/process:${processId}`,
-      policy_version: 1 as never,
-      effective_at: api.clock,
-      notice_at: null,
-      digest: 'x',
-      due_at: null,
-      blocked_on: null,
-      detail: '{}',
-      started_at: null,
-      ended_at: null,
-      outcome: null,
-    })
-    .execute();
+  const processId = await insertProcess(api, subject, 'joiner', { phase: 'activate' });
   return { subject, manager, managerToken, processId };
 }
 

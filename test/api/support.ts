@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import type { Insertable } from 'kysely';
 import { pino } from 'pino';
 import { createApi } from '../../src/api/app.js';
 import type { ApiLimits } from '../../src/api/app.js';
@@ -14,9 +15,9 @@ import { createShippedRegistry } from '../../src/connectors/kinds.js';
 import { openDatabase } from '../../src/db/database.js';
 import type { Database } from '../../src/db/database.js';
 import { KeyRing } from '../../src/db/keys.js';
-import type { ApiRole } from '../../src/db/schema.js';
+import type { ApiRole, ProcessTable } from '../../src/db/schema.js';
 import { brand } from '../../src/domain/process/ids.js';
-import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
+import type { IdentityId, Instant, ProcessId } from '../../src/domain/process/ids.js';
 import type { ServiceAccountProcess } from '../../src/onboarding/service-accounts.js';
 import { PolicyStore, publishPolicy } from '../../src/planning/policy-store.js';
 import { connectorChecks } from '../../src/policy/connector-checks.js';
@@ -238,4 +239,41 @@ export async function eventually(condition: () => boolean | Promise<boolean>): P
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error('the condition never came true');
+}
+
+/** A row of a process without a workflow, as the queue of its person would have opened it; `change`: what differs. Gives the process's id. */
+export async function insertProcess(
+  api: Pick<TestApi, 'db' | 'clock'>,
+  identityId: IdentityId,
+  kind: 'joiner' | 'leaver',
+  change: Partial<Insertable<ProcessTable>> = {},
+): Promise<ProcessId> {
+  const processId = brand<ProcessId>(`${randomUUID()}/${kind}/1/r1`);
+  await api.db
+    .insertInto('process')
+    .values({
+      process_id: processId,
+      transition_id: brand(processId.slice(0, -3)),
+      revision: 1,
+      identity_id: identityId,
+      kind,
+      process_kind: kind,
+      generation: 0,
+      state: 'running',
+      phase: null,
+      workflow_id: `identity:${identityId}/process:${processId}`,
+      policy_version: brand(1),
+      effective_at: api.clock,
+      notice_at: null,
+      digest: 'x',
+      due_at: null,
+      blocked_on: null,
+      detail: '{}',
+      started_at: null,
+      ended_at: null,
+      outcome: null,
+      ...change,
+    })
+    .execute();
+  return processId;
 }

@@ -10,6 +10,7 @@ import type { PolicyFiles } from '../../src/domain/policy/types.js';
 import type { IdentityId, Instant } from '../../src/domain/process/ids.js';
 import { eventually } from '../support/world.js';
 import type { World } from '../support/world.js';
+import { letsIn } from '../workflows/support/at-targets.js';
 import { withoutHands } from './people.js';
 
 /** The secret of every service in these tests, and the file in which policy says it is kept. */
@@ -81,19 +82,8 @@ export async function atTarget(world: World, login: string): Promise<object> {
 }
 
 /** A real sign-in of the service, with its own secret. */
-export async function serviceGetsIn(world: World, login: string): Promise<boolean> {
-  const url = new URL(world.erp.ownerUrl);
-  url.username = encodeURIComponent(login);
-  url.password = encodeURIComponent(SERVICE_SECRET);
-  const client = new pg.Client({ connectionString: url.href });
-  try {
-    await client.connect();
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+export function serviceGetsIn(world: World, login: string): Promise<boolean> {
+  return letsIn(world, login, SERVICE_SECRET);
 }
 
 export function doorOf(world: World): ApiDeps {

@@ -132,7 +132,7 @@ async function secretsOf(world: World, person: CutPerson, application: string): 
 }
 
 /** A real log-in at the ERP's server. */
-async function letsIn(world: World, login: string, secret: string): Promise<boolean> {
+export async function letsIn(world: World, login: string, secret: string): Promise<boolean> {
   const url = new URL(world.erp.ownerUrl);
   url.username = encodeURIComponent(login);
   url.password = encodeURIComponent(secret);
