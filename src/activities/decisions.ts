@@ -273,7 +273,7 @@ async function resolveVisit(
         code: 'by-hand',
         seen: { decisionId: input.decisionId },
       }));
-      await settle(visit, 'by-hand', findings, account?.account_id);
+      await settle(visit, 'by-hand', findings, { account });
     }
   }
 }

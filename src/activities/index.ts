@@ -30,6 +30,7 @@ import type { ProcessEnd, ProcessMark } from './process.js';
 import { beginMove, endMove, makeRoom } from './moves.js';
 import type { MoveAnswer, MoveRef } from './moves.js';
 import { advanceQueue } from './queue.js';
+import type { QueueLook } from './queue.js';
 import { discoverServiceAccounts } from './service-accounts/discover.js';
 import { handOnServiceAccounts } from './service-accounts/hand-on.js';
 import { findServiceAccount } from './service-accounts/find.js';
@@ -68,7 +69,7 @@ export function createActivities(deps: ActivityDeps) {
   };
   const bind = <I, R>(run: (input: I) => Promise<R>): ((input: I) => Promise<R>) => guarded(run, unexpected);
   return {
-    advanceQueue: bind((input: { identityId: IdentityId; now: Instant }) => advanceQueue(deps, input)),
+    advanceQueue: bind((input: QueueLook) => advanceQueue(deps, input)),
     openProcess: bind((input: Ref) => openProcess(deps, input)),
     markProcess: bind((input: ProcessMark) => markProcess(deps, input)),
     enterCut: bind((input: Ref) => enterCut(deps, input)),

@@ -63,6 +63,8 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     .select('identity.ledger_version')
     .select((eb) => [
       eb.exists(eb.selectFrom('plan').select('plan_id').where('plan_id', '=', input.planId)).as('isPlanned'),
+      eb.exists(linkedAccounts(eb)).as('hasAccounts'),
+      eb.exists(eb.selectFrom('migration').select('migration_id').where('state', '=', 'open')).as('isMigrating'),
       heldNames(eb).as('held'),
       approvalsAsked(eb).as('approvals'),
     ])
@@ -71,7 +73,7 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
   const policy = await deps.policies.get(deps.db, process.policy_version);
   if (Boolean(process.isPlanned)) return storedPlan(deps.db, input, policy);
   if (process.process_kind === 'service-account') return planServiceAccount(deps, input, process, policy);
-  const actual = await loadActual(deps.db, input.identityId, input.processId);
+  const actual = Boolean(process.hasAccounts) ? await loadActual(deps.db, input.identityId, input.processId) : [];
   if (input.phase === 'handover' && !mayHandOver(policy, actual))
     return { planId: input.planId, visits: [], approvals: [], unseen: [] };
   const person = await deps.people.at(deps.db, input.identityId, process.ledger_version);
@@ -90,6 +92,7 @@ export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): 
     desiredAt: desiredAt(input, process),
     actual,
     because: person.transitions.find((one) => one.id === process.transition_id)?.because ?? [],
+    ...(Boolean(process.isMigrating) ? {} : { moves: [] }),
   });
   const plan = withDeadlines(computed, policy.lifecycle, {
     effectiveAt: process.effective_at,
@@ -189,6 +192,14 @@ async function formerApplications(
 /** What begins at the effective instant is planned for it or later, never for a moment before; a notice is about now. */
 function desiredAt(input: PhaseInput, process: Selectable<ProcessTable>): Instant {
   return input.phase !== 'notice' && process.effective_at > input.now ? process.effective_at : input.now;
+}
+
+function linkedAccounts(eb: ExpressionBuilder<Schema, 'identity'>) {
+  return eb
+    .selectFrom('account')
+    .select('account.account_id')
+    .whereRef('account.identity_id', '=', 'identity.identity_id')
+    .where('account.unlinked_at', 'is', null);
 }
 
 /** A column: what was asked for the process's transition, whichever revision asked. */

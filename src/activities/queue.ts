@@ -1,16 +1,16 @@
 import type { Selectable, SqlBool } from 'kysely';
 import type { Queryable } from '../db/database.js';
 import { amendedDetail } from '../db/process-detail.js';
-import type { ProcessTable } from '../db/schema.js';
+import type { IdentityTable, ProcessTable } from '../db/schema.js';
 import { appendAudit, appending, sealAudit } from '../db/audit.js';
 import type { AuditEntry } from '../db/audit.js';
 import { REOPEN, nextSteps } from '../domain/lifecycle/next-step.js';
-import type { ProcessRow, Step } from '../domain/lifecycle/next-step.js';
+import type { NextSteps, ProcessRow, Step } from '../domain/lifecycle/next-step.js';
 import type { Transition } from '../domain/ledger/types.js';
 import { warningsOf } from '../domain/lifecycle/contract-end.js';
 import { suspendsAt } from '../domain/lifecycle/leave.js';
 import { earlierOf } from '../domain/time/instants.js';
-import type { LifecyclePolicy } from '../domain/policy/types.js';
+import type { CompiledPolicy, LifecyclePolicy } from '../domain/policy/types.js';
 import { processIdOf, processWorkflowId } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PolicyVersion, ProcessId, TransitionId } from '../domain/process/ids.js';
 import type { Phase, ProcessKind, TransitionKind } from '../domain/process/kinds.js';
@@ -63,71 +63,105 @@ export function beginsAt(transition: Transition, lifecycle: LifecyclePolicy): In
   }
 }
 
+export interface QueueLook {
+  readonly identityId: IdentityId;
+  readonly now: Instant;
+  /** False: no more than a process's end or pause led to this look. */
+  readonly hasNews?: boolean;
+}
+
 /**
  * One look at a person's queue, in one transaction under the identity's row lock: derives the transitions, opens process rows, raises the generation
- * for a cut, and says what the identity workflow has to start, tell or cancel. Repeating it gives the same rows and the same answer.
+ * for a cut, and says what the identity workflow has to start, tell or cancel. Repeating it gives the same rows and the same answer. Without news there is
+ * mostly nothing to write, and then nothing is locked: one statement sees it all, and whoever changes it a moment later tells the queue.
  */
-export async function advanceQueue(
-  deps: ActivityDeps,
-  input: { readonly identityId: IdentityId; readonly now: Instant },
-): Promise<QueueAdvance> {
+export async function advanceQueue(deps: ActivityDeps, input: QueueLook): Promise<QueueAdvance> {
+  if (input.hasNews === false) {
+    const seen = await see(deps.db, input.identityId);
+    if (!seen.isMoving) {
+      const look = await decide(deps, deps.db, seen, input);
+      if (leavesAlone(look)) return answer(look, seen.found, input.now);
+    }
+  }
   return deps.db.transaction().execute(async (trx) => {
-    const identity = await trx
-      .selectFrom('identity')
-      .select((eb) => [
-        'ledger_version',
-        'generation',
-        'next_due_at',
-        eb
-          .selectFrom('policy_version')
-          .select((of) => of.fn.max('version').as('version'))
-          .as('policy_version'),
-      ])
-      .where('identity_id', '=', input.identityId)
-      // Not FOR UPDATE: rows that only refer to the person are written meanwhile; the fence's share lock waits for this one all the same.
-      .forNoKeyUpdate()
-      .executeTakeFirstOrThrow();
-    if (identity.policy_version === null) throw new Error('no policy was published');
-    const policy = await deps.policies.get(trx, identity.policy_version);
-    const person = await deps.people.at(trx, input.identityId, identity.ledger_version);
-    const found = await rowsWithActs(trx, input.identityId);
-    const decision = nextSteps({
-      transitions: await queuedTransitions(trx, person, input.now, policy.lifecycle),
-      processes: found.map(processRow),
-      now: input.now,
-      beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
-    });
+    await lockIdentity(trx, input.identityId);
+    const look = await decide(deps, trx, await see(trx, input.identityId), input);
+    const { found, decision, identity, policy } = look;
     // The first record of a step holds the chain; the rows of those who run are taken before it.
     if (decision.steps.length > 0 && found.some(isAlive)) await lockProcesses(trx, input.identityId);
     let generation = identity.generation;
+    const opened: Row[] = [];
     for (const step of decision.steps) {
       if (step.do === 'open' && step.cut) {
         generation = await raiseGeneration(trx, input.identityId);
         await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
       }
-      await take(trx, deps, { step, generation, policyVersion: policy.version, ...input });
+      opened.push(...(await take(trx, deps, { step, generation, policyVersion: policy.version, ...input })));
     }
-    const isOlder = (row: Row): boolean => row.state === 'running' && row.generation < generation;
-    const carriesOver = generation > identity.generation || found.some(isOlder);
+    const carriesOver = generation > identity.generation || hasOlder(found, generation);
     if (carriesOver) await carryGenerationOver(trx, input.identityId, generation);
-    if (identity.next_due_at !== (decision.nextDueAt ?? null))
+    if (movesNextDue(look))
       await trx
         .updateTable('identity')
         .set({ next_due_at: decision.nextDueAt ?? null })
         .where('identity_id', '=', input.identityId)
         .execute();
-    const isUntouched = decision.steps.length === 0 && !carriesOver;
-    const rows = isUntouched ? found : await rowsOf(trx, input.identityId);
-    const amend = unread(rows);
-    return {
-      amend,
-      cancel: unstopped(rows),
-      open: notStarted(rows),
-      isBusy: decision.isBlocked || amend.length > 0 || rows.some((row) => isBusy(row, input.now)),
-      ledgerVersion: identity.ledger_version,
-      ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
-    };
+    const isUntouched = decision.steps.every(addsOnly) && !carriesOver;
+    return answer(look, isUntouched ? [...found, ...opened] : await rowsOf(trx, input.identityId), input.now);
   });
+}
+
+/** Not FOR UPDATE: rows that only refer to the person are written meanwhile; the fence's share lock waits for this one all the same. */
+async function lockIdentity(db: Queryable, identityId: IdentityId): Promise<void> {
+  await db
+    .selectFrom('identity')
+    .select('identity_id')
+    .where('identity_id', '=', identityId)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow();
+}
+
+interface Look extends Seen {
+  readonly policy: CompiledPolicy;
+  readonly decision: NextSteps;
+}
+
+async function decide(deps: ActivityDeps, db: Queryable, seen: Seen, { identityId, now }: QueueLook): Promise<Look> {
+  const { identity, found, isMoving } = seen;
+  if (identity.policy_version === null) throw new Error('no policy was published');
+  const policy = await deps.policies.get(db, identity.policy_version);
+  const person = await deps.people.at(db, identityId, identity.ledger_version);
+  const decision = nextSteps({
+    transitions: isMoving ? await queuedTransitions(db, person, now, policy.lifecycle) : person.transitions,
+    processes: found.map(processRow),
+    now,
+    beginsAt: (transition) => beginsAt(transition, policy.lifecycle),
+  });
+  return { ...seen, policy, decision };
+}
+
+function leavesAlone(look: Look): boolean {
+  return look.decision.steps.length === 0 && !hasOlder(look.found, look.identity.generation) && !movesNextDue(look);
+}
+
+function hasOlder(rows: readonly Row[], generation: number): boolean {
+  return rows.some((row) => row.state === 'running' && row.generation < generation);
+}
+
+function movesNextDue({ identity, decision }: Look): boolean {
+  return identity.next_due_at !== (decision.nextDueAt ?? null);
+}
+
+function answer({ identity, decision }: Look, rows: readonly Row[], now: Instant): QueueAdvance {
+  const amend = unread(rows);
+  return {
+    amend,
+    cancel: unstopped(rows),
+    open: notStarted(rows),
+    isBusy: decision.isBlocked || amend.length > 0 || rows.some((row) => isBusy(row, now)),
+    ledgerVersion: identity.ledger_version,
+    ...(decision.nextDueAt === undefined ? {} : { nextDueAt: decision.nextDueAt }),
+  };
 }
 
 /** For whoever changes rows of several processes after the chain was written: the locks that come before the chain's are taken first. */
@@ -146,11 +180,33 @@ export async function raiseGeneration(db: Queryable, identityId: IdentityId): Pr
   return row.generation;
 }
 
-function rowsWithActs(db: Queryable, identityId: IdentityId): Promise<readonly (Row & { has_acted: SqlBool })[]> {
-  return db
-    .selectFrom('process')
-    .selectAll()
-    .select((eb) =>
+type ActedRow = Row & { readonly has_acted: SqlBool };
+
+interface Seen {
+  readonly identity: Pick<Selectable<IdentityTable>, 'ledger_version' | 'generation' | 'next_due_at'> & {
+    readonly policy_version: PolicyVersion | null;
+  };
+  /** The person's processes. */
+  readonly found: readonly ActedRow[];
+  /** Whether a migration has anything to do with the person. */
+  readonly isMoving: boolean;
+}
+
+/** Everything that a look depends on but the facts, in one statement. Behind the identity's lock it holds for as long as that is held. */
+async function see(db: Queryable, identityId: IdentityId): Promise<Seen> {
+  const rows = await db
+    .selectFrom('identity')
+    .leftJoin('process', 'process.identity_id', 'identity.identity_id')
+    .selectAll('process')
+    .select(['identity.ledger_version', 'identity.generation as present_generation', 'identity.next_due_at'])
+    .select((eb) => [
+      eb
+        .selectFrom('policy_version')
+        .select((of) => of.fn.max('policy_version.version').as('version'))
+        .as('newest_policy'),
+      eb
+        .exists(eb.selectFrom('migration_move').select('move_id').whereRef('identity_id', '=', 'identity.identity_id'))
+        .as('is_moving'),
       eb
         .exists(
           eb
@@ -162,13 +218,27 @@ function rowsWithActs(db: Queryable, identityId: IdentityId): Promise<readonly (
             ),
         )
         .as('has_acted'),
-    )
-    .where('identity_id', '=', identityId)
+    ])
+    .where('identity.identity_id', '=', identityId)
     .orderBy('opened_at')
     .execute();
+  // Somebody without a process has one row all the same, an empty one.
+  const isProcess = (row: (typeof rows)[number]): row is (typeof rows)[number] & ActedRow => row.process_id !== null;
+  const [first] = rows;
+  if (first === undefined) throw new Error('no such identity');
+  return {
+    identity: {
+      ledger_version: first.ledger_version,
+      generation: first.present_generation,
+      next_due_at: first.next_due_at,
+      policy_version: first.newest_policy,
+    },
+    found: rows.filter(isProcess),
+    isMoving: Boolean(first.is_moving),
+  };
 }
 
-function processRow(row: Row & { readonly has_acted: SqlBool }): ProcessRow {
+function processRow(row: ActedRow): ProcessRow {
   return {
     processId: row.process_id,
     transitionId: row.transition_id,
@@ -209,13 +279,28 @@ interface Taking {
   readonly now: Instant;
 }
 
-async function take(trx: Queryable, deps: ActivityDeps, taking: Taking): Promise<void> {
+type AddingStep = Extract<Step, { do: 'open' | 'coalesce' }>;
+
+/** Leaves the rows alone that are there. */
+function addsOnly(step: Step): step is AddingStep {
+  return step.do === 'open' || step.do === 'coalesce';
+}
+
+/** Gives the rows that are new. */
+async function take(trx: Queryable, deps: ActivityDeps, taking: Taking): Promise<readonly Row[]> {
   const { step } = taking;
+  if (addsOnly(step)) return insertProcess(trx, deps, taking, step);
+  await change(trx, deps, taking, step);
+  return [];
+}
+
+async function change(
+  trx: Queryable,
+  deps: ActivityDeps,
+  taking: Taking,
+  step: Exclude<Step, AddingStep>,
+): Promise<void> {
   switch (step.do) {
-    case 'open':
-    case 'coalesce':
-      await insertProcess(trx, deps, taking, step);
-      return;
     case 'amend': {
       const { transition } = step;
       await trx
@@ -302,8 +387,8 @@ async function insertProcess(
   trx: Queryable,
   deps: ActivityDeps,
   taking: Taking,
-  step: Extract<Step, { do: 'open' | 'coalesce' }>,
-): Promise<void> {
+  step: AddingStep,
+): Promise<readonly Row[]> {
   const { transition, revision } = step;
   const processId = processIdOf(transition.id, revision);
   const isOpen = step.do === 'open';
@@ -319,7 +404,7 @@ async function insertProcess(
       generation: taking.generation,
     }),
   );
-  await trx
+  return trx
     .with('opened', (cte) =>
       cte
         .insertInto('process')
@@ -346,9 +431,12 @@ async function insertProcess(
           outcome: isOpen ? null : `carried-out-by:${step.into}`,
           opened_at: taking.now,
         })
-        .onConflict((conflict) => conflict.column('process_id').doNothing()),
+        .onConflict((conflict) => conflict.column('process_id').doNothing())
+        .returningAll(),
     )
-    .selectNoFrom(appending(taking.identityId, record).as('audit'))
+    .selectFrom('opened')
+    .selectAll()
+    .select(appending(taking.identityId, record).as('audit'))
     .execute();
 }
 

@@ -28,11 +28,8 @@ export async function runSweep(
   input: SweepInput,
   beat: Beat & Elapsed,
 ): Promise<readonly VisitOutcome[]> {
-  const rows = await deps.db
-    .selectFrom('visit')
-    .select(['visit_id', 'application', 'depends_on'])
-    .where('visit_id', 'in', [...input.visitIds])
-    .execute();
+  const found = await Promise.all(input.visitIds.map((visitId) => deps.visitRows.visit(visitId)));
+  const rows = found.filter((row) => row !== undefined);
   const clock = clockFrom(plusMs(input.now, beat.sinceScheduledMs));
   const outcomes = new Map<VisitId, VisitOutcome>();
   const settledApplications = new Set<string>();
@@ -43,11 +40,14 @@ export async function runSweep(
     );
     const ready = waiting.filter((row) => row.depends_on.every((slug) => !open.has(slug)));
     if (ready.length === 0) break;
+    const isJustRead = waiting === rows;
     waiting = waiting.filter((row) => !ready.includes(row));
     await Promise.all(
       ready.map(async (row) => {
         const outcome = await runVisit(deps, {
           visitId: row.visit_id,
+          // Whoever had to wait for others is read again.
+          ...(isJustRead ? { row } : {}),
           clock,
           signal: beat.signal,
           progress: () => undefined,

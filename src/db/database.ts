@@ -9,6 +9,7 @@ export type Database = Kysely<Schema>;
 export type Queryable = Kysely<Schema> | Transaction<Schema>;
 
 const TIMESTAMPTZ = 1184;
+const IDLE_MS = 300_000;
 
 /**
  * Opens a pool. Instants come back as ISO text in UTC (never as Date), so that they compare as text and cross every boundary unchanged.
@@ -18,6 +19,8 @@ export function openDatabase(url: string, options: { readonly max?: number; read
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max ?? 10,
+    // The driver's ten seconds make every burst begin with log-ins, cold caches and statements to prepare.
+    idleTimeoutMillis: IDLE_MS,
     application_name: options.name ?? 'tenure',
     types: { getTypeParser: typeParser },
   });

@@ -63,6 +63,11 @@ export class KeyRing {
       .execute();
   }
 
+  /** Takes a person's wrapped key from a statement that read it beside something else; null is no news. */
+  learn(identityId: IdentityId, wrapped: Buffer | null): void {
+    if (wrapped !== null && this.#fresh(identityId) === undefined) this.#remember(identityId, wrapped);
+  }
+
   /** Encrypts a JSON value for one person. Throws when the person's key was destroyed: nothing new is written about an erased person. */
   async encryptFor(db: Queryable, identityId: IdentityId, context: string, value: Json): Promise<Buffer> {
     const key = await this.#keyOf(db, identityId);
@@ -93,8 +98,8 @@ export class KeyRing {
   }
 
   async #keyOf(db: Queryable, identityId: IdentityId): Promise<KeyObject | undefined> {
-    const cached = this.#cache.get(identityId);
-    if (cached !== undefined && performance.now() - cached.readAt < CACHE_MS) return cached.key;
+    const cached = this.#fresh(identityId);
+    if (cached !== undefined) return cached;
     const read = () =>
       db.selectFrom('identity_key').select('wrapped').where('identity_id', '=', identityId).executeTakeFirst();
     let row = await read();
@@ -106,7 +111,16 @@ export class KeyRing {
       this.#cache.delete(identityId);
       return undefined;
     }
-    const key = createSecretKey(open(this.#master, identityId, row.wrapped));
+    return this.#remember(identityId, row.wrapped);
+  }
+
+  #fresh(identityId: IdentityId): KeyObject | undefined {
+    const cached = this.#cache.get(identityId);
+    return cached !== undefined && performance.now() - cached.readAt < CACHE_MS ? cached.key : undefined;
+  }
+
+  #remember(identityId: IdentityId, wrapped: Buffer): KeyObject {
+    const key = createSecretKey(open(this.#master, identityId, wrapped));
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
     this.#cache.set(identityId, { key, readAt: performance.now() });
     return key;

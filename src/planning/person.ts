@@ -47,10 +47,13 @@ export function personOf(identityId: IdentityId, facts: readonly Fact[]): Person
 export async function loadFacts(db: Queryable, keys: KeyRing, identityId: IdentityId): Promise<readonly Fact[]> {
   const rows = await db
     .selectFrom('fact')
-    .selectAll()
-    .where('identity_id', '=', identityId)
+    .leftJoin('identity_key', 'identity_key.identity_id', 'fact.identity_id')
+    .selectAll('fact')
+    .select('identity_key.wrapped')
+    .where('fact.identity_id', '=', identityId)
     .orderBy('ledger_version')
     .execute();
+  keys.learn(identityId, rows[0]?.wrapped ?? null);
   const facts: Fact[] = [];
   for (const row of rows) {
     const statement = await keys.decryptFor(db, identityId, 'fact', row.statement);

@@ -39,6 +39,8 @@ export interface PhaseRequest {
   readonly actual: readonly ActualAccount[];
   /** Applications of earlier policies where the person still has an account. */
   readonly former?: readonly ApplicationPolicy[];
+  /** The person's parts in open migrations; without them they are read from the database. */
+  readonly moves?: readonly Move[];
   /** Facts behind the transition: the reason for what is taken away. */
   readonly because?: readonly string[];
 }
@@ -112,7 +114,7 @@ async function asMoved(
 export async function desiredInput(
   db: Queryable,
   keys: KeyRing,
-  request: Pick<PhaseRequest, 'person' | 'policy' | 'names' | 'desiredAt'>,
+  request: Pick<PhaseRequest, 'person' | 'policy' | 'names' | 'desiredAt' | 'moves'>,
 ): Promise<DesiredInput> {
   const state = request.person.stateAt(request.desiredAt);
   const manager = await managerOf(db, keys, request.person, state);
@@ -122,7 +124,7 @@ export async function desiredInput(
     state,
     account: request.names,
     assignments: [],
-    moves: await loadMoves(db, request.person.identityId),
+    moves: request.moves ?? (await loadMoves(db, request.person.identityId)),
     at: request.desiredAt,
     ...(manager === undefined ? {} : { manager }),
   };

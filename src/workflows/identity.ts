@@ -46,9 +46,11 @@ const WORKFLOW_OF: Readonly<Record<ProcessKind, string>> = {
 export async function identityWorkflow(input: IdentityInput): Promise<void> {
   let ledgerVersion = input.ledgerVersion ?? 0;
   let isWoken = false;
+  let hasNews = true;
   setHandler(ledgerChangedUpdate, (change: LedgerChanged) => {
     ledgerVersion = Math.max(ledgerVersion, change.ledgerVersion);
     isWoken = true;
+    hasNews = true;
     return { known: ledgerVersion };
   });
   const children = new Set<ProcessId>();
@@ -68,7 +70,9 @@ export async function identityWorkflow(input: IdentityInput): Promise<void> {
 
   for (;;) {
     isWoken = false;
-    const queue = await bookkeeping.advanceQueue({ identityId: input.identityId, now: now() });
+    const look = { identityId: input.identityId, now: now(), hasNews };
+    hasNews = false;
+    const queue = await bookkeeping.advanceQueue(look);
     await carryOut(queue, follow);
     show(queue);
     if (isWoken) continue;
@@ -78,11 +82,12 @@ export async function identityWorkflow(input: IdentityInput): Promise<void> {
       if (isWoken) continue;
       return;
     }
-    await waitUntil(
+    const waited = await waitUntil(
       () => nextDueAt ?? FAR,
       () => isWoken,
       nextDueAt === undefined ? 'a process is under way' : 'next transition',
     );
+    if (waited === 'due') hasNews = true;
     if (workflowInfo().historyLength > MAX_EVENTS) {
       await condition(allHandlersFinished);
       await continueAsNew<typeof identityWorkflow>({ identityId: input.identityId, ledgerVersion });

@@ -1,6 +1,4 @@
 import { sql } from 'kysely';
-import type { Selectable } from 'kysely';
-import type { ApplicationStateTable } from '../../db/schema.js';
 import { maintenanceEnd } from '../../domain/policy/maintenance.js';
 import type { ApplicationPolicy } from '../../domain/policy/types.js';
 import type { Instant } from '../../domain/process/ids.js';
@@ -10,8 +8,6 @@ import type { Classified } from '../lib/boundary.js';
 import { plusMs } from '../lib/clock.js';
 import { isRefusal } from '../open-connector.js';
 import type { VisitContext } from './load.js';
-
-export type ApplicationState = Selectable<ApplicationStateTable>;
 
 /** Why a visit has to wait before it may reach its target; codes are in HELD_BACK. */
 export interface HeldBack {
@@ -38,10 +34,9 @@ export async function admit(visit: VisitContext, after: string | undefined): Pro
   const now = visit.clock();
   const open = maintenanceEnd(application.maintenance, now);
   if (open !== undefined) return held('maintenance', open, now);
-  const state = await visit.deps.visitRows.applicationState(application.slug);
-  const isTroubled = state !== undefined && (state.failures > 0 || state.quarantined_since !== null);
-  if (state !== undefined && after !== 'retry') {
-    const until = await inQuarantine(visit, application, state, now);
+  const isTroubled = (visit.row.failures ?? 0) > 0 || visit.row.quarantined_since !== null;
+  if (after !== 'retry') {
+    const until = await inQuarantine(visit, application, now);
     if (until !== undefined) return held('quarantine', until, now);
   }
   const { rate } = application;
@@ -58,16 +53,16 @@ function held(code: HeldBack['code'], until: Instant, now: Instant): HeldBack {
 async function inQuarantine(
   visit: VisitContext,
   { slug, quarantine }: ApplicationPolicy,
-  state: ApplicationState,
   now: Instant,
 ): Promise<Instant | undefined> {
-  const until = state.quarantined_until;
+  const until = visit.row.quarantined_until;
+  const pauses = visit.row.pauses ?? 0;
   if (until === null || until > now) return until ?? undefined;
-  const pauseMs = Math.min(quarantine.pauseMs * 2 ** state.pauses, quarantine.longestPauseMs);
+  const pauseMs = Math.min(quarantine.pauseMs * 2 ** pauses, quarantine.longestPauseMs);
   const next = plusMs(now, pauseMs);
   const mine = await visit.deps.db
     .updateTable('application_state')
-    .set({ quarantined_until: next, pauses: state.pauses + 1 })
+    .set({ quarantined_until: next, pauses: pauses + 1 })
     .where('application', '=', slug)
     .where('quarantined_until', '=', until)
     .returning('application')

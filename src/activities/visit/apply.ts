@@ -114,12 +114,12 @@ async function create(visit: VisitContext, operation: Operation): Promise<Accoun
   const login = operation.login ?? '';
   // After a write of ours was sent, the connector's adoption key finds it again; before, somebody else's hand may have made the account.
   const known = visit.row.first_write_at === null ? await adoptable(visit, operation) : undefined;
-  if (known !== undefined) return finished(visit, operation, await link(visit, known, null));
+  if (known !== undefined) return link(visit, known, null, operation);
   const spec = { objectClass: 'account' as const, login, enabled: operation.enabled ?? false, attributes };
   const result = await required(connector.create?.(spec, operationContext(visit, creationKey(visit), true)));
   const status = operation.enabled === true ? ('enabled' as const) : ('disabled' as const);
   const made = { ref: result.ref, login, status, attributes, entitlements: [] };
-  return finished(visit, operation, await link(visit, made, visit.row.process_id));
+  return link(visit, made, visit.row.process_id, operation);
 }
 
 /**
@@ -204,8 +204,13 @@ async function refuseForeign(visit: VisitContext, found: ObservedAccount): Promi
     throw new TenureError('AccountCollision', 'linked-to-another-identity');
 }
 
-/** Links the account; `createdBy` is null for an adopted one, which an undo never deletes. */
-async function link(visit: VisitContext, observed: ObservedAccount, createdBy: ProcessId | null): Promise<AccountRow> {
+/** Links the account, and notes the operation as finished; `createdBy` is null for an adopted one, which an undo never deletes. */
+async function link(
+  visit: VisitContext,
+  observed: ObservedAccount,
+  createdBy: ProcessId | null,
+  operation?: Operation,
+): Promise<AccountRow> {
   const row = await visit.deps.visitWrites.link({
     account_id: brand<AccountId>(randomUUID()),
     identity_id: visit.row.identity_id,
@@ -218,6 +223,7 @@ async function link(visit: VisitContext, observed: ObservedAccount, createdBy: P
     created_by_process: createdBy,
     closed_by_tenure: createdBy !== null && observed.status === 'disabled',
     observed_at: visit.clock(),
+    ...(operation === undefined ? {} : { doneBy: { visitId: visit.row.visit_id, operationKey: operation.key } }),
   });
   if (row === undefined) throw new TenureError('AccountCollision', 'linked-to-another-identity');
   return row;

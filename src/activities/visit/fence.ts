@@ -16,7 +16,7 @@ export async function passFence(visit: VisitContext, kind?: OperationKind): Prom
   const answer = await visit.deps.visitWrites.fence({
     visitId: visit.row.visit_id,
     identityId: visit.row.identity_id,
-    generation: isCutting(visit) ? null : visit.process.generation,
+    generation: fencedBy(visit),
     destroys: kind !== undefined && DESTROYING.has(kind),
     at,
     until: plusMs(at, visit.timeoutMs + visit.application.settleMs),
@@ -36,6 +36,11 @@ export async function isOutdated(visit: VisitContext): Promise<boolean> {
   const generation = await visit.deps.visitRows.generation(visit.row.identity_id);
   if (generation === undefined) throw new Error('no such identity');
   return generation > visit.process.generation;
+}
+
+/** The generation beyond which nothing of the visit counts; null: a cut's own visit passes them all. */
+export function fencedBy(visit: VisitContext): number | null {
+  return isCutting(visit) ? null : visit.process.generation;
 }
 
 function isCutting(visit: VisitContext): boolean {

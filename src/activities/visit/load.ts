@@ -1,20 +1,20 @@
 import type { Connector } from '../../connectors/connector.js';
 import type { Operation, PlannedVisit } from '../../domain/plan/types.js';
 import type { ApplicationPolicy, CompiledPolicy } from '../../domain/policy/types.js';
-import type { Instant, VisitId } from '../../domain/process/ids.js';
+import type { VisitId } from '../../domain/process/ids.js';
 import { applicationOf } from '../connector-pool.js';
 import type { ActivityDeps } from '../deps.js';
 import { TenureError } from '../lib/boundary.js';
 import type { Clock } from '../lib/clock.js';
 import { openConnector } from '../open-connector.js';
-import type { AccountRow, VisitProcess, VisitRow } from './rows.js';
+import type { AccountRow, FoundVisit, VisitProcess } from './rows.js';
 
 export type { AccountRow } from './rows.js';
 
 /** Everything one visit works with. */
 export interface VisitContext {
   readonly deps: ActivityDeps;
-  readonly row: VisitRow & { readonly heldSince: Instant | null };
+  readonly row: FoundVisit;
   readonly process: VisitProcess;
   /** Whether a newer cut had come when the visit was read. */
   readonly isOverrun: boolean;
@@ -39,9 +39,12 @@ export interface VisitContext {
 export async function loadVisit(
   deps: ActivityDeps,
   visitId: VisitId,
-  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & { readonly timeoutMs?: number },
+  run: Pick<VisitContext, 'clock' | 'signal' | 'progress'> & {
+    readonly timeoutMs?: number;
+    readonly row?: FoundVisit;
+  },
 ): Promise<VisitContext> {
-  const row = await deps.visitRows.visit(visitId);
+  const row = run.row ?? (await deps.visitRows.visit(visitId));
   if (row === undefined) throw new Error('no such visit');
   const process = { ...row, generation: row.plannedGeneration };
   const pinned = await deps.policies.get(deps.db, process.policy_version);
@@ -83,7 +86,7 @@ export async function loadSubject(
   operations: readonly Operation[],
 ): Promise<AccountRow | undefined> {
   const { account_id: accountId, visit_id: visitId } = visit.row;
-  const linked = await loadAccount(visit);
+  const linked = Boolean(visit.row.hasAccount) ? await loadAccount(visit) : undefined;
   const ending = operations.filter(({ kind }) => kind === 'delete' || kind === 'anonymise').map(({ key }) => key);
   if (linked !== undefined || accountId === null || ending.length === 0) return linked;
   return visit.deps.db

@@ -6,8 +6,9 @@ import type { AuditEntry, SealedAudit } from '../../db/audit.js';
 import type { Queryable } from '../../db/database.js';
 import type { EvidenceTable } from '../../db/schema.js';
 import type { SettledOutcome } from '../../domain/process/outcome.js';
-import type { AccountId, Instant } from '../../domain/process/ids.js';
-import type { VisitContext } from './load.js';
+import type { AccountId, Instant, VisitId } from '../../domain/process/ids.js';
+import { fencedBy } from './fence.js';
+import type { AccountRow, VisitContext } from './load.js';
 import type { Finding } from './verify.js';
 
 /** A visit's end on its way into the database. */
@@ -19,30 +20,35 @@ export interface Ending {
   readonly sealed: readonly Buffer[];
   readonly audit: SealedAudit;
   readonly accountId: AccountId | undefined;
+  /** It does not count when the person's generation is past this one; null: whatever came meanwhile. */
+  readonly generation: number | null;
   readonly at: Instant;
 }
 
 /**
  * Ends a visit: evidence rows, the visit's outcome and the audit record in one statement. A repeat finds the visit settled and writes nothing. A write without
- * an answer stays noted as in flight: a stopped visit knows no more of it than before, and the cut that stopped it has to find out.
+ * an answer stays noted as in flight: a stopped visit knows no more of it than before, and the cut that stopped it has to find out. False, and nothing is
+ * written, when it was settled already or, with `unlessOutrun`, a cut came first.
  */
 export async function settle(
   visit: VisitContext,
   outcome: SettledOutcome,
   findings: readonly Finding[],
-  accountId?: AccountId,
-): Promise<void> {
+  end: { readonly account?: AccountRow | undefined; readonly unlessOutrun?: boolean } = {},
+): Promise<boolean> {
   const at = visit.clock();
   const { db, keys, visitWrites } = visit.deps;
   const sealed = await sealedFindings(visit, findings);
   const audit = await sealAudit(db, keys, auditEntry({ visit, outcome, findings, at }));
-  await visitWrites.end({ visit, outcome, findings, sealed, audit, accountId, at });
+  const generation = end.unlessOutrun === true ? fencedBy(visit) : null;
+  const accountId = end.account?.account_id;
+  return visitWrites.end({ visit, outcome, findings, sealed, audit, accountId, generation, at });
 }
 
-/** One statement: who was settled already adds neither evidence nor an audit record. */
-export async function writeEndings(db: Queryable, endings: readonly Ending[]): Promise<void> {
+/** One statement: who was settled already, or outrun, adds neither evidence nor an audit record. Gives the visits that it settled. */
+export async function writeEndings(db: Queryable, endings: readonly Ending[]): Promise<ReadonlySet<VisitId>> {
   const column = <T>(of: (ending: Ending) => T): T[] => endings.map(of);
-  await sql`
+  const { rows } = await sql<{ visits: readonly VisitId[] }>`
     with ended as (
       select * from unnest(
         ${column((one) => one.visit.row.visit_id)}::uuid[], ${column((one) => one.visit.row.identity_id)}::uuid[],
@@ -50,17 +56,19 @@ export async function writeEndings(db: Queryable, endings: readonly Ending[]): P
         ${column((one) => one.findings.find((finding) => finding.verdict !== 'proven')?.code ?? null)}::text[],
         ${column((one) => one.at)}::timestamptz[], ${column((one) => one.accountId ?? null)}::uuid[],
         ${column((one) => one.audit.actor)}::text[], ${column((one) => one.audit.action)}::text[], ${column((one) => one.audit.head)}::text[],
-        ${column((one) => one.audit.body)}::bytea[]
-      ) with ordinality as ended (visit_id, identity_id, outcome, code, at, account_id, actor, action, head, body, place)
+        ${column((one) => one.audit.body)}::bytea[], ${column((one) => one.generation)}::integer[]
+      ) with ordinality as ended (visit_id, identity_id, outcome, code, at, account_id, actor, action, head, body, generation, place)
     ), settled as (
       update visit set status = 'settled', outcome = ended.outcome, code = ended.code, settled_at = ended.at,
         account_id = coalesce(ended.account_id, visit.account_id)
       from ended where visit.visit_id = ended.visit_id and visit.status <> 'settled'
+        and not exists (select from identity where identity.identity_id = ended.identity_id and identity.generation > ended.generation)
       returning visit.visit_id
     ), proof as (${insertingEvidence(endings, sql`where visit_id in (select visit_id from settled)`)})
-    select append_audit(identity_id, array_agg(at order by place), array_agg(actor order by place),
+    select array_agg(visit_id) as visits, append_audit(identity_id, array_agg(at order by place), array_agg(actor order by place),
       array_agg(action order by place), array_agg(head order by place), array_agg(body order by place))
     from ended join settled using (visit_id) group by identity_id order by identity_id`.execute(db);
+  return new Set(rows.flatMap((row) => row.visits));
 }
 
 /** Stores what was seen of a visit that is not over, for the person who has to decide. */

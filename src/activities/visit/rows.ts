@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { RawBuilder, Selectable } from 'kysely';
+import type { RawBuilder, Selectable, SqlBool } from 'kysely';
 import type { Queryable } from '../../db/database.js';
-import type { AccountTable, ProcessTable, VisitTable } from '../../db/schema.js';
-import type { ApplicationSlug, IdentityId, VisitId } from '../../domain/process/ids.js';
+import type { AccountTable, ApplicationStateTable, ProcessTable, VisitTable } from '../../db/schema.js';
+import type { IdentityId, Instant, VisitId } from '../../domain/process/ids.js';
 import { batched } from '../lib/batched.js';
 
 export type AccountRow = Selectable<AccountTable>;
@@ -12,6 +12,22 @@ export type VisitProcess = Pick<
   Selectable<ProcessTable>,
   'transition_id' | 'process_kind' | 'policy_version' | 'generation'
 >;
+
+/** A visit as it is found when its turn comes. */
+export type FoundVisit = VisitRow &
+  Omit<VisitProcess, 'generation'> & {
+    readonly plannedGeneration: number;
+    /** The person's. */
+    readonly presentGeneration: number;
+    readonly heldSince: Instant | null;
+    /** Whether `others` has any. */
+    readonly isContended: SqlBool;
+    /** Whether `account` finds one. */
+    readonly hasAccount: SqlBool;
+  } & { readonly [C in 'failures' | 'pauses' | 'quarantined_since' | 'quarantined_until']: TargetState[C] | null };
+
+/** How the visit's target fares; null while nothing is known of it. */
+type TargetState = Selectable<ApplicationStateTable>;
 
 /** Another visit to the same person's account in the same application. */
 export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'write_until' | 'process_id' | 'phase'>;
@@ -23,19 +39,49 @@ export type OtherVisit = Pick<VisitRow, 'created_at' | 'write_in_flight' | 'writ
 export class VisitRows {
   constructor(readonly db: Queryable) {}
 
-  /** A visit, what it needs of its process, and the person's generation at this moment. */
-  readonly visit = batched(async (ids: readonly VisitId[]) => {
+  /** A visit with all that decides whether it may go, at this moment. */
+  readonly visit = batched(async (ids: readonly VisitId[]): Promise<(id: VisitId) => FoundVisit | undefined> => {
     const rows = await this.db
       .selectFrom('visit')
       .innerJoin('process', 'process.process_id', 'visit.process_id')
       .innerJoin('identity', 'identity.identity_id', 'visit.identity_id')
+      .leftJoin('application_state as target', 'target.application', 'visit.application')
       .selectAll('visit')
       .select(['process.transition_id', 'process.process_kind', 'process.policy_version'])
       .select(['process.generation as plannedGeneration', 'identity.generation as presentGeneration'])
       .select('identity.held_since as heldSince')
+      .select(['target.failures', 'target.pauses', 'target.quarantined_since', 'target.quarantined_until'])
+      .select((eb) => [
+        eb
+          .exists(
+            eb
+              .selectFrom('visit as other')
+              .select('other.visit_id')
+              .whereRef('other.identity_id', '=', 'visit.identity_id')
+              .whereRef('other.application', '=', 'visit.application')
+              .whereRef('other.visit_id', '!=', 'visit.visit_id')
+              .where((of) =>
+                of.or([
+                  of('other.created_at', '>', of.ref('visit.created_at')),
+                  of('other.write_in_flight', '=', true),
+                ]),
+              ),
+          )
+          .as('isContended'),
+        eb
+          .exists(
+            eb
+              .selectFrom('account')
+              .select('account.account_id')
+              .whereRef('account.identity_id', '=', 'visit.identity_id')
+              .whereRef('account.application', '=', 'visit.application')
+              .where('account.unlinked_at', 'is', null),
+          )
+          .as('hasAccount'),
+      ])
       .where('visit.visit_id', '=', anyOf(ids))
       .execute();
-    return (id: VisitId) => rows.find((row) => row.visit_id === id);
+    return (id) => rows.find((row) => row.visit_id === id);
   });
 
   readonly generation = batched(async (ids: readonly IdentityId[]) => {
@@ -81,16 +127,6 @@ export class VisitRows {
           row.visit_id !== visit.visit_id &&
           (row.created_at > visit.created_at || row.write_in_flight),
       );
-  });
-
-  /** How targets fare; undefined while nothing is known of one. */
-  readonly applicationState = batched(async (slugs: readonly ApplicationSlug[]) => {
-    const rows = await this.db
-      .selectFrom('application_state')
-      .selectAll()
-      .where('application', '=', anyOf(slugs, 'text'))
-      .execute();
-    return (slug: ApplicationSlug) => rows.find((row) => row.application === slug);
   });
 
   /** Notes that the visit is being worked on; gives the operations that a finished step row already answers for. */

@@ -16,6 +16,7 @@ import { atTarget } from './by-hand.js';
 import { isOutdated, operationContext, wasOutdated } from './fence.js';
 import { loadAccount, loadSubject, loadVisit } from './load.js';
 import type { AccountRow, VisitContext } from './load.js';
+import type { FoundVisit } from './rows.js';
 import { keepFindings, settle } from './record.js';
 import { noteSuspension } from './suspension.js';
 import { ON_ITS_WAY } from './verify-lists.js';
@@ -24,6 +25,8 @@ import type { Finding } from './verify.js';
 
 export interface VisitRun {
   readonly visitId: VisitId;
+  /** The visit as it was read a moment ago. */
+  readonly row?: FoundVisit;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Bounds each call at the target; without it the application's own limit holds. */
@@ -80,7 +83,7 @@ async function standInTheWay(visit: VisitContext): Promise<SettledOutcome | 'bus
     return 'stopped';
   }
   if (visit.row.heldSince !== null && DESTROYING_PHASES.has(visit.row.phase)) return LEGAL_HOLD;
-  if (!ONE_AT_A_TIME.has(visit.row.phase)) return undefined;
+  if (!visit.row.isContended || !ONE_AT_A_TIME.has(visit.row.phase)) return undefined;
   const others = await visit.deps.visitRows.others(visit.row);
   const isNewer = (other: (typeof others)[number]): boolean =>
     other.created_at > visit.row.created_at &&
@@ -119,16 +122,18 @@ async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Res
     if (operation.kind === 'create' && account.created_by_process === null) return adopted(visit);
   }
   const findings = account === undefined ? [] : await verifyVisit(visit, operations, account);
-  const verdict = await conclude(visit, findings, account);
-  if (byHand.some((operation) => !done.has(operation.key)) && verdict.kind === 'settled') {
-    // Whoever does the rest by hand attests the rest, not what was proven here.
-    await keepFindings(visit, findings);
-    return { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' };
+  const verdict = await conclude(visit, findings);
+  // What is deleted stays deleted, whoever wanted it back a moment later: its proof is owed all the same.
+  const mayBeOutrun = account !== undefined && account.unlinked_at === null;
+  const isWhole = byHand.every((operation) => done.has(operation.key));
+  if (verdict.kind === 'settled' && isWhole) {
+    const isEnded = await settle(visit, verdict.outcome, findings, { account, unlessOutrun: mayBeOutrun });
+    return isEnded || !mayBeOutrun || !(await isOutdated(visit)) ? verdict : stopped(visit);
   }
-  if (verdict.kind === 'settled') await settle(visit, verdict.outcome, findings, account?.account_id);
-  // What was seen is kept although the visit is not over: a person decides on it.
-  if (verdict.kind === 'task') await keepFindings(visit, findings);
-  return verdict;
+  if (mayBeOutrun && (await isOutdated(visit))) return stopped(visit);
+  // What was seen is kept although the visit is not over: a person decides on it. Whoever does the rest by hand attests the rest, not what was proven here.
+  if (verdict.kind !== 'later') await keepFindings(visit, findings);
+  return verdict.kind === 'settled' ? { kind: 'task', type: 'CapabilityMissing', code: 'manual-fulfilment' } : verdict;
 }
 
 /** Somebody else had closed it before the leave: it is not ours to open when the leave ends, and so not ours to close. */
@@ -141,7 +146,7 @@ async function leftAsFound(visit: VisitContext, account: AccountRow): Promise<Re
     code: 'found-disabled',
     seen: { status: 'disabled' },
   };
-  await settle(visit, 'proven', [finding], account.account_id);
+  await settle(visit, 'proven', [finding], { account });
   return { kind: 'settled', outcome: 'proven' };
 }
 
@@ -189,13 +194,7 @@ async function accountGone(visit: VisitContext, account: AccountRow): Promise<Re
 }
 
 /** What the findings mean together: the weakest verdict decides, and inside the consistency window nothing is refuted yet. */
-async function conclude(
-  visit: VisitContext,
-  findings: readonly Finding[],
-  account: AccountRow | undefined,
-): Promise<Rest> {
-  // What is deleted stays deleted, whoever wanted it back a moment later: its proof is owed all the same.
-  if (account !== undefined && account.unlinked_at === null && (await isOutdated(visit))) return stopped(visit);
+async function conclude(visit: VisitContext, findings: readonly Finding[]): Promise<Rest> {
   const weakest = (verdict: Finding['verdict']): Finding | undefined => findings.find((one) => one.verdict === verdict);
   const refuted = weakest('refuted');
   const pending = weakest('pending');

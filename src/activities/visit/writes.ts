@@ -56,7 +56,11 @@ export type NewLink = Pick<
   | 'created_by_process'
   | 'closed_by_tenure'
   | 'observed_at'
-> & { readonly attributes: Attributes };
+> & {
+  readonly attributes: Attributes;
+  /** The operation that is done with it; none when nobody waits for one. */
+  readonly doneBy?: Pick<FinishedOperation, 'visitId' | 'operationKey'>;
+};
 
 /** A first credential for the person, encrypted. */
 export type NewCredential = Pick<
@@ -147,16 +151,30 @@ export class VisitWrites {
     return (operation) => rows.find((row) => row.account_id === operation.accountId);
   }
 
-  /** Links an account, or observes it anew when the person has it already; undefined when it is linked to somebody else. */
+  /** Links an account, or observes it anew when the person has it already, and notes what made it as finished; undefined when it is linked to somebody else. */
   readonly link = batched(async (accounts: readonly NewLink[]) => {
     const { rows } = await sql<AccountRow>`
-      insert into account (account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at)
-      select account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at
-      from jsonb_to_recordset(${JSON.stringify(accounts)}::jsonb) as linked (account_id uuid, identity_id uuid, application text, native_id text,
-        login text, status text, attributes jsonb, entitlements text[], created_by_process text, closed_by_tenure boolean, observed_at timestamptz)
-      on conflict (application, native_id) where unlinked_at is null
-        do update set observed_at = excluded.observed_at, status = excluded.status where account.identity_id = excluded.identity_id
-      returning *`.execute(this.db);
+      with asked as (
+        select * from jsonb_to_recordset(${JSON.stringify(accounts)}::jsonb) as asked (account_id uuid, identity_id uuid, application text, native_id text,
+          login text, status text, attributes jsonb, entitlements text[], created_by_process text, closed_by_tenure boolean, observed_at timestamptz,
+          "doneBy" jsonb)
+      ), linked as (
+        insert into account (account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at)
+        select account_id, identity_id, application, native_id, login, status, attributes, entitlements, created_by_process, closed_by_tenure, observed_at
+        from asked
+        on conflict (application, native_id) where unlinked_at is null
+          do update set observed_at = excluded.observed_at, status = excluded.status where account.identity_id = excluded.identity_id
+        returning *
+      ), done as (
+        select ("doneBy"->>'visitId')::uuid as visit_id, "doneBy"->>'operationKey' as operation_key, asked.observed_at as at
+        from asked join linked using (application, native_id) where "doneBy" is not null
+      ), clear as (
+        update visit set write_in_flight = false from done where visit.visit_id = done.visit_id
+      ), step as (
+        insert into visit_step (visit_id, operation_key, state, at) select visit_id, operation_key, 'applied', at from done
+        on conflict (visit_id, operation_key) do update set state = 'applied'
+      )
+      select * from linked`.execute(this.db);
     return (account: NewLink) =>
       rows.find((row) => row.application === account.application && row.native_id === account.native_id);
   });
@@ -182,11 +200,11 @@ export class VisitWrites {
       )?.secret ?? null;
   });
 
-  /** Ends visits (`settle`): a repeat finds the visit settled and adds nothing. */
+  /** Ends visits (`settle`): a repeat finds the visit settled and adds nothing. True when it ended now. */
   readonly end = batched(
     async (endings: readonly Ending[]) => {
-      await writeEndings(this.db, endings);
-      return () => undefined;
+      const settled = await writeEndings(this.db, endings);
+      return (ending) => settled.has(ending.visit.row.visit_id);
     },
     { apart: (ending) => ending.visit.row.visit_id },
   );
