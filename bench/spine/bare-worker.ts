@@ -1,10 +1,12 @@
 import { fileURLToPath } from 'node:url';
 import { runBenchWorker } from '../workflow-worker.js';
+import { filling } from './filling.js';
 
-/** Activities that cost the engine what any activity costs, and nothing more. */
+/** Activities that cost the engine what any activity costs whose result has so many bytes, and nothing more. */
+const fill = ({ got }: { readonly got: number }): Promise<string> => Promise.resolve(filling(got));
 const activities = {
-  local: (_input: { readonly now: string }): Promise<void> => Promise.resolve(),
-  regular: (_input: { readonly now: string }): Promise<void> => Promise.resolve(),
+  local: fill,
+  regular: (input: { readonly got: number; readonly load: string }): Promise<string> => fill(input),
 };
 export type BareActivities = typeof activities;
 

@@ -16,22 +16,23 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { ChildWorkflowHandle } from '@temporalio/workflow';
-import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
+import { BLOCKED_ON, EFFECTIVE_AT, IDENTITY, KIND, PHASE } from '../../src/workflows/lib/search-attributes.js';
 import type { BareActivities } from './bare-worker.js';
+import { filling } from './filling.js';
 import type { Step } from './shape.js';
 
 export interface BareInput {
   readonly parent: readonly Step[];
   readonly child: readonly Step[];
+  /** Makes the input as long as the one that it stands for. */
+  readonly load?: string;
 }
 
 const BARE_QUEUE = 'bare';
 const WEEK_MS = 7 * 86_400_000;
-const PHASE = defineSearchAttributeKey('Phase', SearchAttributeType.KEYWORD);
-const KIND = defineSearchAttributeKey('ProcessKind', SearchAttributeType.KEYWORD);
 
 const bareUpdate = defineUpdate<{ known: number }, [{ ledgerVersion: number; urgent: boolean }]>('bareUpdate');
-const bareSignal = defineSignal<[{ processId: string }]>('bareSignal');
+const bareSignal = defineSignal<[string]>('bareSignal');
 
 // The same settings as src/workflows/lib/activities.ts has for bookkeeping and sweeps.
 const { local } = proxyLocalActivities<BareActivities>({
@@ -69,23 +70,26 @@ async function play(script: readonly Step[], child: readonly Step[]): Promise<vo
     arrived += 1;
   });
   for (const step of script) {
-    switch (step) {
+    switch (step.do) {
       case 'local':
-        await local({ now: new Date().toISOString() });
+        await local({ got: step.got });
         break;
       case 'activity':
-        await regular({ now: new Date().toISOString() });
+        await regular({ got: step.got, load: filling(step.sent) });
         break;
       case 'child':
-        void (await bear(child)).result().then(() => {
+        void (await bear(child, step.sent)).result().then(() => {
           isChildOver = true;
         });
         break;
       case 'signal':
-        await tellParent();
+        await tellParent(step.sent);
         break;
       case 'upsert':
-        upsertSearchAttributes([{ key: PHASE, value: 'bare' }]);
+        upsertSearchAttributes([
+          { key: PHASE, value: 'bare' },
+          { key: BLOCKED_ON, value: null },
+        ]);
         break;
       case 'timer':
         await condition(() => arrived > consumed, WEEK_MS, { summary: 'a process is under way' });
@@ -100,22 +104,27 @@ async function play(script: readonly Step[], child: readonly Step[]): Promise<vo
   }
 }
 
-function bear(script: readonly Step[]): Promise<ChildWorkflowHandle<typeof bareChild>> {
+function bear(script: readonly Step[], bytes: number): Promise<ChildWorkflowHandle<typeof bareChild>> {
+  const { workflowId } = workflowInfo();
   return startChild(bareChild, {
-    workflowId: `${workflowInfo().workflowId}/child`,
-    args: [{ parent: [], child: script }],
+    workflowId: `${workflowId}/child`,
+    args: [{ parent: [], child: script, load: filling(bytes - JSON.stringify(script).length) }],
     parentClosePolicy: ParentClosePolicy.ABANDON,
     staticSummary: 'bare',
-    typedSearchAttributes: [{ key: KIND, value: 'bare' }],
+    typedSearchAttributes: [
+      { key: IDENTITY, value: workflowId },
+      { key: KIND, value: 'bare' },
+      { key: EFFECTIVE_AT, value: new Date() },
+    ],
     priority: { priorityKey: 3 },
   });
 }
 
 /** Like a process of Tenure that tells its queue: a parent that has ended has nothing to do for us. */
-async function tellParent(): Promise<void> {
+async function tellParent(bytes: number): Promise<void> {
   const parentId = workflowInfo().workflowId.replace(/\/child$/, '');
   try {
-    await getExternalWorkflowHandle(parentId).signal(bareSignal, { processId: workflowInfo().workflowId });
+    await getExternalWorkflowHandle(parentId).signal(bareSignal, filling(bytes));
   } catch {
     // The parent has ended.
   }

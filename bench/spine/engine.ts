@@ -52,10 +52,10 @@ export async function measureEngine(
   });
   try {
     say('engine: warming up');
-    const warm = await runs.tenure(0, Math.min(people, 20));
+    const warm = await runs.tenure(0, people);
     const typical = typicalOf(await runs.historiesOf(warm.ids));
     const input = { parent: scriptOf(typical.parent), child: scriptOf(typical.child) };
-    await runs.bare(0, Math.min(people, 20), input);
+    await runs.bare(0, people, input);
     const done: Round[] = [];
     let tenureIds: readonly IdentityId[] = [];
     let bareIds: readonly string[] = [];

@@ -3,11 +3,18 @@ import proto from '@temporalio/proto';
 export type History = proto.temporal.api.history.v1.IHistory;
 export type HistoryEvent = proto.temporal.api.history.v1.IHistoryEvent;
 
+type StepKind = 'local' | 'activity' | 'child' | 'signal' | 'upsert' | 'timer' | 'await-signal' | 'await-child';
+
 /**
  * One thing that a workflow asked of the engine, or waited for, in the order of its history. `timer` is a wait for the next signal with a deadline,
  * `await-signal` the signal that came, `await-child` the end of the child.
  */
-export type Step = 'local' | 'activity' | 'child' | 'signal' | 'upsert' | 'timer' | 'await-signal' | 'await-child';
+export interface Step {
+  readonly do: StepKind;
+  /** Bytes that it hands over, and that come back, as the history has them: the engine stores and carries them. */
+  readonly sent: number;
+  readonly got: number;
+}
 
 /** What one workflow cost the engine, counted in its recorded history. */
 export interface Shape {
@@ -51,7 +58,11 @@ export function shapeOf(history: History): Shape {
 
 /** The same as a script that a bare workflow can play. */
 export function scriptOf(history: History): readonly Step[] {
-  return (history.events ?? []).flatMap((event) => stepOf(event) ?? []);
+  const events = history.events ?? [];
+  return events.flatMap((event) => {
+    const kind = kindOf(event);
+    return kind === undefined ? [] : { do: kind, sent: sentBytes(event), got: gotBytes(event, events) };
+  });
 }
 
 /** What two shapes differ in that a script decides; workflow tasks, and with them events, also depend on what happens to arrive together. */
@@ -62,7 +73,7 @@ export function differences(expected: Shape, found: Shape): readonly string[] {
     .map((name) => `${name}: ${expected[name]} expected, ${found[name]} found`);
 }
 
-function stepOf(event: HistoryEvent): Step | undefined {
+function kindOf(event: HistoryEvent): StepKind | undefined {
   switch (event.eventType) {
     case EventType.EVENT_TYPE_MARKER_RECORDED:
       return isLocalActivity(event) ? 'local' : undefined;
@@ -83,6 +94,28 @@ function stepOf(event: HistoryEvent): Step | undefined {
     default:
       return undefined;
   }
+}
+
+function sentBytes(event: HistoryEvent): number {
+  return bytesOf(
+    event.activityTaskScheduledEventAttributes?.input ??
+      event.startChildWorkflowExecutionInitiatedEventAttributes?.input ??
+      event.signalExternalWorkflowExecutionInitiatedEventAttributes?.input,
+  );
+}
+
+/** The result of a local activity is in its own event, that of another one in a later event. */
+function gotBytes(event: HistoryEvent, events: readonly HistoryEvent[]): number {
+  if (isLocalActivity(event)) return bytesOf(event.markerRecordedEventAttributes?.details?.['result']);
+  if (!event.activityTaskScheduledEventAttributes) return 0;
+  const completed = events
+    .map((one) => one.activityTaskCompletedEventAttributes)
+    .find((one) => String(one?.scheduledEventId) === String(event.eventId));
+  return bytesOf(completed?.result);
+}
+
+function bytesOf(payloads: proto.temporal.api.common.v1.IPayloads | null | undefined): number {
+  return (payloads?.payloads ?? []).reduce((sum, payload) => sum + (payload.data?.length ?? 0), 0);
 }
 
 function isLocalActivity(event: HistoryEvent): boolean {

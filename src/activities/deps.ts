@@ -7,6 +7,7 @@ import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.j
 import type { People } from '../planning/people.js';
 import type { PolicyStore } from '../planning/policy-store.js';
 import type { ReportSigner } from '../report/signature.js';
+import type { CutsFirst } from './lib/cuts-first.js';
 import type { CanaryAnswers } from './visit/canary.js';
 import type { VisitRows } from './visit/rows.js';
 import type { VisitWrites } from './visit/writes.js';
@@ -23,6 +24,7 @@ export interface ActivityDeps {
   /** What all visits of the worker share, so that what they read or write at the same moment is one statement. */
   readonly visitRows: VisitRows;
   readonly visitWrites: VisitWrites;
+  readonly cutsFirst: CutsFirst;
   /** Whose targets this process reaches beside those that everybody reaches. */
   readonly sites: ReadonlySet<string>;
   /** Undefined: nobody gave a key, and processes make no reports. */

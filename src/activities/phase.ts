@@ -8,6 +8,7 @@ import type { ActualAccount, Operation, Plan, PlannedVisit } from '../domain/pla
 import type { ApplicationPolicy, CompiledPolicy } from '../domain/policy/types.js';
 import { brand } from '../domain/process/ids.js';
 import type { IdentityId, Instant, PlanId, ProcessId, VisitId } from '../domain/process/ids.js';
+import { CUTTING_PHASES } from '../domain/process/kinds.js';
 import type { Phase } from '../domain/process/kinds.js';
 import type { Json } from '../domain/process/json.js';
 import { loadActual } from '../planning/accounts.js';
@@ -54,7 +55,12 @@ export interface PendingApproval {
  * Plans one phase at the instant it runs (level-triggered: the ledger, the accounts and the approvals as they are now), stores the plan with its hash and
  * policy version, its visits, and the approvals it asks for, in one transaction. Repeating it with the same plan id returns what was stored.
  */
-export async function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
+export function planPhaseActivity(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
+  const planning = (): Promise<PhasePlan> => planIt(deps, input);
+  return CUTTING_PHASES.has(input.phase) ? deps.cutsFirst.during(planning) : planning();
+}
+
+async function planIt(deps: ActivityDeps, input: PhaseInput): Promise<PhasePlan> {
   if (input.repin === true) await repin(deps, input);
   const process = await deps.db
     .selectFrom('process')
@@ -246,7 +252,7 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
   const bodies = await Promise.all(
     visits.map((visit) => deps.keys.encryptFor(deps.db, input.identityId, 'visit', visit as unknown as Json)),
   );
-  const rows = visits.map((visit, index) => visitRow(storing, visit, bodies[index] ?? body));
+  const rows = visits.map((visit, index) => visitRow(visit, bodies[index] ?? body));
   const record = await sealAudit(deps.db, deps.keys, {
     identityId: input.identityId,
     at: input.now,
@@ -275,7 +281,7 @@ async function store(deps: ActivityDeps, storing: Storing): Promise<PhasePlan> {
           .where('process_id', '=', input.processId)
           .returning('process_id'),
       );
-    const whole = rows.length === 0 ? stored : stored.with('planned', (cte) => cte.insertInto('visit').values(rows));
+    const whole = rows.length === 0 ? stored : stored.with('planned', () => insertingVisits(storing, rows));
     await whole.selectNoFrom(appending(input.identityId, record).as('audit')).where(behind('marked')).execute();
   };
   const asked = approvalKeys(plan);
@@ -303,28 +309,33 @@ function runnable(visit: PlannedVisit, scope: ReadonlySet<string> | undefined): 
   );
 }
 
-function visitRow(storing: Storing, visit: PlannedVisit, body: Buffer) {
-  const { input, process } = storing;
+function visitRow(visit: PlannedVisit, body: Buffer) {
   return {
     visit_id: brand<VisitId>(randomUUID()),
-    plan_id: input.planId,
-    process_id: input.processId,
-    identity_id: input.identityId,
-    generation: process.generation,
     application: visit.application,
-    phase: input.phase,
     tier: visit.tier ?? null,
     deadline_at: earliestDeadline(visit.operations) ?? null,
     account_id: visit.accountId ?? null,
     depends_on: [...visit.dependsOn],
     body,
-    outcome: null,
-    code: null,
-    write_until: null,
-    wrote_at: null,
-    first_write_at: null,
-    settled_at: null,
   };
+}
+
+type NewVisit = ReturnType<typeof visitRow>;
+
+/** The same statement for any number of visits. */
+function insertingVisits({ input, process }: Storing, rows: readonly NewVisit[]) {
+  const column = <T>(of: (row: NewVisit) => T): T[] => rows.map(of);
+  return sql<{ visit_id: VisitId }>`(
+    insert into visit (plan_id, process_id, identity_id, generation, phase, visit_id, application, tier, deadline_at, account_id, depends_on, body)
+    select ${input.planId}::uuid, ${input.processId}, ${input.identityId}::uuid, ${process.generation}::integer, ${input.phase},
+      visit_id, application, tier, deadline_at, account_id, array(select jsonb_array_elements_text(depends_on::jsonb)), body
+    from unnest(
+      ${column((row) => row.visit_id)}::uuid[], ${column((row) => row.application)}::text[], ${column((row) => row.tier)}::text[],
+      ${column((row) => row.deadline_at)}::timestamptz[], ${column((row) => row.account_id)}::uuid[],
+      ${column((row) => JSON.stringify(row.depends_on))}::text[], ${column((row) => row.body)}::bytea[]
+    ) as planned (visit_id, application, tier, deadline_at, account_id, depends_on, body)
+    returning visit_id)`;
 }
 
 /** What the plan may not do yet. */

@@ -182,6 +182,7 @@ export async function markProcess(deps: ActivityDeps, mark: ProcessMark): Promis
  * which only stops older visits again.
  */
 export async function enterCut(deps: ActivityDeps, input: ProcessRef): Promise<{ readonly cancel: readonly string[] }> {
+  deps.cutsFirst.expect();
   return deps.db.transaction().execute(async (trx) => {
     const generation = await raiseGeneration(trx, input.identityId);
     await trx

@@ -93,6 +93,7 @@ export async function advanceQueue(deps: ActivityDeps, input: QueueLook): Promis
     const opened: Row[] = [];
     for (const step of decision.steps) {
       if (step.do === 'open' && step.cut) {
+        deps.cutsFirst.expect();
         generation = await raiseGeneration(trx, input.identityId);
         await revokeOwnTokens(trx, deps.keys, { identityId: input.identityId, at: input.now });
       }

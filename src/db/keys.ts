@@ -131,8 +131,18 @@ const CACHE_LIMIT = 10_000;
 /** An erasure in another process is heard within this time. */
 const CACHE_MS = 60_000;
 
+let randomness = Buffer.alloc(0);
+
+/** Asked of the operating system for many values at once: every answer takes as long as a cipher. */
+function freshIv(): Buffer {
+  if (randomness.length < IV_BYTES) randomness = randomBytes(IV_BYTES * 256);
+  const iv = randomness.subarray(0, IV_BYTES);
+  randomness = randomness.subarray(IV_BYTES);
+  return iv;
+}
+
 function seal(key: KeyObject, context: string, plain: Buffer): Buffer {
-  const iv = randomBytes(IV_BYTES);
+  const iv = freshIv();
   const cipher = createCipheriv(ALGORITHM, key, iv).setAAD(Buffer.from(context));
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
   return Buffer.concat([Buffer.from([FORMAT]), iv, cipher.getAuthTag(), body]);

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { ActivityDeps } from '../activities/deps.js';
+import { CutsFirst } from '../activities/lib/cuts-first.js';
 import { VisitRows } from '../activities/visit/rows.js';
 import { VisitWrites } from '../activities/visit/writes.js';
 import { createConnectorPool } from '../activities/connector-pool.js';
@@ -25,6 +26,8 @@ export interface Composition {
   readonly sites?: readonly string[];
   readonly reportSigner?: ReportSigner | undefined;
   readonly isMailConfigured?: boolean;
+  /** How long visits rest for somebody else's cut at a time; 0: not at all. */
+  readonly longestRestMs?: number;
 }
 
 /** Builds what activities need; `close` gives back pools and connectors. Nothing is connected before first use. */
@@ -44,6 +47,7 @@ export function composeDeps(composition: Composition): ActivityDeps & { close():
     canaryAnswers: new Map(),
     visitRows: new VisitRows(db),
     visitWrites: new VisitWrites(db),
+    cutsFirst: new CutsFirst(composition.longestRestMs),
     sites: new Set(composition.sites),
     ...(composition.reportSigner === undefined ? {} : { reportSigner: composition.reportSigner }),
     isMailConfigured: composition.isMailConfigured ?? false,

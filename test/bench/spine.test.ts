@@ -66,7 +66,33 @@ describe('the shape of a history', () => {
 
   it('is counted from its events, and its script keeps their order', () => {
     expect(shapeOf(history)).toMatchObject({ events: 6, localActivities: 2, activities: 1, signalsReceived: 1 });
-    expect(scriptOf(history)).toEqual(['local', 'activity', 'local', 'await-signal']);
+    expect(scriptOf(history).map((step) => step.do)).toEqual(['local', 'activity', 'local', 'await-signal']);
+  });
+
+  it('has a script that carries as much as the history does', () => {
+    const payloads = (text: string) => ({ payloads: [{ data: Buffer.from(text) }] });
+    const events = [
+      {
+        ...local,
+        markerRecordedEventAttributes: {
+          ...local.markerRecordedEventAttributes,
+          details: { result: payloads('"four"'), data: payloads('{}') },
+        },
+      },
+      {
+        eventId: 7,
+        eventType: EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED,
+        activityTaskScheduledEventAttributes: { input: payloads('{"a":1}') },
+      },
+      {
+        eventType: EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED,
+        activityTaskCompletedEventAttributes: { scheduledEventId: 7, result: payloads('[]') },
+      },
+    ];
+    expect(scriptOf(proto.temporal.api.history.v1.History.fromObject({ events }))).toEqual([
+      { do: 'local', sent: 0, got: 6 },
+      { do: 'activity', sent: 7, got: 2 },
+    ]);
   });
 
   it('differs when one activity is missing', () => {

@@ -77,6 +77,8 @@ export interface WorldOptions {
   readonly vault?: { readonly login: VaultLogin; readonly env: Readonly<Record<string, string>> };
   /** Where notices are handed to; without it they are kept. */
   readonly smtp?: SmtpServer;
+  /** How long visits rest for somebody else's cut; 0: not at all. */
+  readonly longestRestMs?: number;
   /** For what the workers and the dispatcher log; silent without it. */
   readonly logger?: Logger;
   /** Gets what the Temporal SDK logs; without it only errors are shown. */
@@ -132,6 +134,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     vault: options.vault?.login,
     reportSigner: signer,
     isMailConfigured: options.smtp !== undefined,
+    ...(options.longestRestMs === undefined ? {} : { longestRestMs: options.longestRestMs }),
     logger,
   });
   const files = (await loadPolicyFiles(join(root, 'policy'))).map((file) => ({

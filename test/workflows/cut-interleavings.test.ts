@@ -62,6 +62,8 @@ describe('a cut that meets a running process', () => {
   beforeAll(async () => {
     proxy = await startFaultyProxy();
     world = await createWorld({
+      // Nothing of what is shown here may depend on others making room for a cut.
+      longestRestMs: 0,
       policy: (files) =>
         files.map((file) => ({
           ...file,

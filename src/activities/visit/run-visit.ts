@@ -1,7 +1,7 @@
 import type { Operation } from '../../domain/plan/types.js';
 import { RETRYABLE } from '../../domain/process/failure.js';
 import type { VisitId } from '../../domain/process/ids.js';
-import { DESTROYING_PHASES } from '../../domain/process/kinds.js';
+import { CUTTING_PHASES, DESTROYING_PHASES } from '../../domain/process/kinds.js';
 import type { Phase } from '../../domain/process/kinds.js';
 import { LEGAL_HOLD } from '../../domain/process/outcome.js';
 import type { SettledOutcome, VisitOutcome } from '../../domain/process/outcome.js';
@@ -49,6 +49,17 @@ const ONE_AT_A_TIME: ReadonlySet<Phase> = new Set<Phase>([...GRANTING, 'suspend'
  */
 export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<VisitOutcome> {
   const visit = await loadVisit(deps, run.visitId, run);
+  if (CUTTING_PHASES.has(visit.row.phase)) return deps.cutsFirst.during(() => makeVisit(visit, run));
+  const hasRested = await deps.cutsFirst.rest(run.signal);
+  return makeVisit(hasRested ? await readAgain(deps, run) : visit, run);
+}
+
+function readAgain(deps: ActivityDeps, { row: _, ...run }: VisitRun): Promise<VisitContext> {
+  return loadVisit(deps, run.visitId, run);
+}
+
+async function makeVisit(visit: VisitContext, run: VisitRun): Promise<VisitOutcome> {
+  const { deps } = visit;
   const id = { visitId: visit.row.visit_id, application: visit.row.application };
   if (visit.row.status === 'settled')
     return { ...id, kind: 'settled', outcome: (visit.row.outcome ?? 'stopped') as SettledOutcome };
@@ -116,6 +127,7 @@ async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Res
     return leftAsFound(visit, account);
   for (const operation of operations) {
     if (done.has(operation.key)) continue;
+    if (!CUTTING_PHASES.has(visit.row.phase)) await visit.deps.cutsFirst.rest(visit.signal);
     visit.progress(operation.kind);
     account = await applyOperation(visit, operation, account);
     // The rest of this plan is about a new account; one that stood there already is in use, and differs in its own ways.

@@ -4,7 +4,7 @@ import { planPhaseActivity } from '../../../src/activities/phase.js';
 import { openProcess } from '../../../src/activities/process.js';
 import { advanceQueue, raiseGeneration } from '../../../src/activities/queue.js';
 import { VisitWrites } from '../../../src/activities/visit/writes.js';
-import type { FencedWrite } from '../../../src/activities/visit/writes.js';
+import type { FencedWrite, NewLink } from '../../../src/activities/visit/writes.js';
 import { brand } from '../../../src/domain/process/ids.js';
 import type {
   AccountId,
@@ -57,8 +57,9 @@ describe('writes of visits at the same moment', () => {
     return rows.map((row) => row.visit_id);
   };
 
-  async function account(id: IdentityId, nativeId: string) {
+  async function account(id: IdentityId, nativeId: string, doneBy?: NewLink['doneBy']) {
     const row = await new VisitWrites(world.deps.db).link({
+      ...(doneBy === undefined ? {} : { doneBy }),
       account_id: brand<AccountId>(randomUUID()),
       identity_id: id,
       application: brand<ApplicationSlug>('directory'),
@@ -87,6 +88,20 @@ describe('writes of visits at the same moment', () => {
     expect(passed).toEqual(['outdated', 'passed', 'passed']);
     expect(new Set(await inFlight([...cut.visits, ...other.visits]))).toEqual(new Set([second, other.visits[0]]));
     expect(await writes.fence(fencedBy(cut.id, first, 1))).toBe('passed');
+  });
+
+  it('that link an account note the operation that made it as finished, unless the account is somebody else’s', async () => {
+    const [mine, other] = [await planned('fl'), await planned('fm')];
+    const writes = new VisitWrites(world.deps.db);
+    const by = (visitId: VisitId) => ({ visitId, operationKey: 'directory/account' });
+    const steps = (visitId: VisitId) => world.deps.visitRows.begin(visitId);
+    await writes.fence(fencedBy(mine.id, mine.visits[0]!, null));
+    await writes.fence(fencedBy(other.id, other.visits[0]!, null));
+    expect(await account(mine.id, 'native-fl', by(mine.visits[0]!))).toMatchObject({ identity_id: mine.id });
+    expect(await account(other.id, 'native-fl', by(other.visits[0]!))).toBeUndefined();
+    expect([...(await steps(mine.visits[0]!))]).toEqual(['directory/account']);
+    expect([...(await steps(other.visits[0]!))]).toEqual([]);
+    expect(await inFlight([mine.visits[0]!, other.visits[0]!])).toEqual([other.visits[0]]);
   });
 
   it('that end an operation change what they name and leave the rest', async () => {
