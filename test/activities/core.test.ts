@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openTask } from '../../src/activities/decisions.js';
 import { reserveNames } from '../../src/activities/names.js';
 import { planPhaseActivity } from '../../src/activities/phase.js';
 import { endProcess, openProcess } from '../../src/activities/process.js';
-import { advanceQueue } from '../../src/activities/queue.js';
+import { advanceQueue, raiseGeneration } from '../../src/activities/queue.js';
 import { runSweep } from '../../src/activities/sweep.js';
 import { publishPolicy } from '../../src/planning/policy-store.js';
 import { brand } from '../../src/domain/process/ids.js';
@@ -127,6 +128,41 @@ describe('what comes between two steps', () => {
     const first = await plan(id, leaver, 'cut', planId);
     expect(first.unseen).toEqual(['wiki']);
     expect(await plan(id, leaver, 'cut', planId)).toEqual(first);
+  });
+
+  it('whoever is not cut rests while somebody is, and is read again afterwards', async () => {
+    const id = identityOf(await world.hr(hire(world, 'rests')));
+    const joiner = await begin(id, 'joiner');
+    await reserveNames(world.deps, { ...refOf(id, joiner), renames: false });
+    const planned = await plan(id, joiner, 'activate');
+    let endCut = (): void => undefined;
+    const cut = world.deps.cutsFirst.during(
+      () =>
+        new Promise<void>((resolve) => {
+          endCut = resolve;
+        }),
+    );
+    const outcomes = sweep(planned);
+    await delay(500);
+    expect(await isActive('rests')).toBeUndefined();
+    // What came meanwhile is heard of: nothing of the older plan is carried out.
+    await raiseGeneration(world.deps.db, id);
+    endCut();
+    await cut;
+    expect((await outcomes).get('directory')).toMatchObject({ kind: 'settled', outcome: 'stopped' });
+    expect(await isActive('rests')).toBeUndefined();
+  });
+
+  it('a look without news waits for no lock, and does what there is to do all the same', async () => {
+    const idle = await joined('idle');
+    const lookIdly = (identityId: IdentityId) => advanceQueue(world.deps, { identityId, now: now(), hasNews: false });
+    const before = await look(idle);
+    await world.deps.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('identity').select('identity_id').where('identity_id', '=', idle).forUpdate().execute();
+      expect(await lookIdly(idle)).toEqual(before);
+    });
+    await ends('idle');
+    expect((await lookIdly(idle)).open).toMatchObject([{ kind: 'leaver', cut: true }]);
   });
 
   it('an amendment is told until the process has read it', async () => {

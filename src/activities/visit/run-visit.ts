@@ -49,7 +49,11 @@ const ONE_AT_A_TIME: ReadonlySet<Phase> = new Set<Phase>([...GRANTING, 'suspend'
  */
 export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<VisitOutcome> {
   const visit = await loadVisit(deps, run.visitId, run);
-  if (CUTTING_PHASES.has(visit.row.phase)) return deps.cutsFirst.during(() => makeVisit(visit, run));
+  if (CUTTING_PHASES.has(visit.row.phase)) {
+    const cut = (): Promise<VisitOutcome> => makeVisit(visit, run);
+    // A target that is down is asked for hours: nobody rests for that.
+    return run.after === undefined ? deps.cutsFirst.during(cut) : cut();
+  }
   const hasRested = await deps.cutsFirst.rest(run.signal);
   return makeVisit(hasRested ? await readAgain(deps, run) : visit, run);
 }
