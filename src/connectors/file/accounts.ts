@@ -17,6 +17,7 @@ import { ConnectorError } from '../errors.js';
 import { effectiveDeltas } from '../shared/attributes.js';
 import type { Believed, Book, Plan } from './book.js';
 import type { EntitlementColumns, FileConfig } from './config.js';
+import { digestOf } from './csv.js';
 import type { Table } from './csv.js';
 import type { CellChanges } from './records.js';
 import {
@@ -69,7 +70,7 @@ function positionOf(cursor: string, operation: string): Position {
 
 /** One page in the order of keys. A list whose file changed on the way ends without calling itself complete. */
 function page<T extends { readonly key: string }>(
-  { table, snapshotAt }: Believed,
+  { bytes, snapshotAt }: Believed,
   all: readonly T[],
   cursor: string | undefined,
   size: number,
@@ -80,10 +81,14 @@ function page<T extends { readonly key: string }>(
   const rest = from === undefined ? sorted : sorted.filter((one) => one.key > from.after);
   const items = rest.slice(0, size);
   const last = items.at(-1);
-  const of = from?.of ?? table.digest;
   return rest.length > size && last !== undefined
-    ? { items, complete: false, next: nextCursor({ after: last.key, of }), snapshotAt }
-    : { items, complete: of === table.digest, snapshotAt };
+    ? {
+        items,
+        complete: false,
+        next: nextCursor({ after: last.key, of: from?.of ?? digestOf(bytes) }),
+        snapshotAt,
+      }
+    : { items, complete: from === undefined || from.of === digestOf(bytes), snapshotAt };
 }
 
 function nextCursor(position: Position): string {

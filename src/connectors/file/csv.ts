@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
@@ -15,8 +16,6 @@ export interface Table {
   readonly header: readonly string[];
   /** In the order of the file. */
   readonly rows: readonly Row[];
-  /** SHA-256 of the bytes. */
-  readonly digest: string;
   readonly hasMark: boolean;
 }
 
@@ -28,6 +27,8 @@ export interface Shape {
 }
 
 const byteOrderMark = '\uFEFF';
+const markBytes = Buffer.from(byteOrderMark);
+const lineEnds: ReadonlySet<number | undefined> = new Set(Buffer.from('\r\n'));
 
 /** The problem of a file, by code and place, never with text of the file. Nothing is changed when it is thrown. */
 function refuse(operation: string, targetCode: string, attribute?: string): ConnectorError {
@@ -40,34 +41,38 @@ function refuse(operation: string, targetCode: string, attribute?: string): Conn
  * twice. A last line without its end is a file that is still being written: UNAVAILABLE.
  */
 export function parseTable(bytes: Buffer, shape: Shape, operation: string): Table {
-  const text = decode(bytes, shape.format, operation);
-  const hasMark = text.startsWith(byteOrderMark);
-  if (!/[\r\n]$/.test(text)) {
+  const text = asUtf8(bytes, shape.format, operation);
+  const hasMark = text.subarray(0, markBytes.length).equals(markBytes);
+  if (!lineEnds.has(text.at(-1))) {
     throw new ConnectorError({ code: 'UNAVAILABLE', operation, sent: false, targetCode: 'unfinished-line' });
   }
-  const records = split(hasMark ? text.slice(1) : text, shape.format, operation);
-  const header = records[0]?.record ?? [];
+  const body = hasMark ? text.subarray(markBytes.length) : text;
+  const records = split(body, shape.format, operation);
+  const header = records[0] ?? [];
   checkHeader(header, shape, operation);
   const keyAt = header.indexOf(shape.keyColumn);
   const seen = new Set<string>();
-  const rows = records.slice(1).map(({ record, line }) => {
-    const key = record[keyAt] ?? '';
-    if (record.length !== header.length) throw refuse(operation, `cells-shifted-line-${line}`);
-    if (key === '') throw refuse(operation, `key-empty-line-${line}`, shape.keyColumn);
-    if (seen.has(key)) throw refuse(operation, `key-twice-line-${line}`, shape.keyColumn);
+  const wrong = (what: string, index: number, attribute?: string): ConnectorError =>
+    refuse(operation, `${what}-line-${lineOf(body, shape.format, index + 1)}`, attribute);
+  const rows = records.slice(1).map((cells, index) => {
+    const key = cells[keyAt] ?? '';
+    if (cells.length !== header.length) throw wrong('cells-shifted', index);
+    if (key === '') throw wrong('key-empty', index, shape.keyColumn);
+    if (seen.has(key)) throw wrong('key-twice', index, shape.keyColumn);
     seen.add(key);
-    return { key, cells: record };
+    return { key, cells };
   });
-  return { header, rows, digest: digestOf(bytes), hasMark };
+  return { header, rows, hasMark };
 }
 
+/** SHA-256 of a file. */
 export function digestOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** The file's bytes. Refuses (INVALID) a character that the encoding does not have, instead of writing a question mark. */
-export function formatTable(table: Omit<Table, 'digest'>, format: FileFormat, operation: string): Buffer {
-  const text = stringify([[...table.header], ...table.rows.map((row) => [...row.cells])], {
+export function formatTable(table: Table, format: FileFormat, operation: string): Buffer {
+  const text = stringify([table.header, ...table.rows.map((row) => row.cells)] as string[][], {
     delimiter: format.delimiter,
     quote: format.quote,
     escape: format.quote,
@@ -85,40 +90,37 @@ export function isEncodable(text: string, format: FileFormat): boolean {
 }
 
 function encode(text: string, format: FileFormat): Buffer | undefined {
-  const bytes = format.encoding === 'windows-1252' ? iconv.encode(text, 'win1252') : Buffer.from(text, 'utf8');
-  const back = format.encoding === 'windows-1252' ? iconv.decode(bytes, 'win1252') : bytes.toString('utf8');
-  return back === text ? bytes : undefined;
+  // UTF-8 has everything but half a character.
+  if (format.encoding !== 'windows-1252') return /\p{Surrogate}/u.test(text) ? undefined : Buffer.from(text, 'utf8');
+  const bytes = iconv.encode(text, 'win1252');
+  return iconv.decode(bytes, 'win1252') === text ? bytes : undefined;
 }
 
-function decode(bytes: Buffer, { encoding }: FileFormat, operation: string): string {
+/** What the CSV library reads. */
+function asUtf8(bytes: Buffer, { encoding }: FileFormat, operation: string): Buffer {
   if (encoding === 'windows-1252') {
     const text = iconv.decode(bytes, 'win1252');
     if (!iconv.encode(text, 'win1252').equals(bytes)) throw refuse(operation, 'not-windows-1252');
-    return text;
+    return Buffer.from(text);
   }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw refuse(operation, 'not-utf-8');
-  }
+  if (!isUtf8(bytes)) throw refuse(operation, 'not-utf-8');
+  return bytes;
 }
 
-interface Parsed {
-  readonly record: string[];
-  readonly line: number;
+function optionsOf(format: FileFormat) {
+  const { delimiter, quote } = format;
+  return { delimiter, quote, escape: quote, relax_column_count: true, skip_empty_lines: true } as const;
 }
 
-function split(text: string, format: FileFormat, operation: string): readonly Parsed[] {
+/** Where a record ends in the file. Read once more for it: to know it of every record takes as long as all the rest. */
+function lineOf(text: Buffer, format: FileFormat, index: number): number {
+  const parsed: unknown = parse(text, { ...optionsOf(format), info: true });
+  return (parsed as readonly { readonly info: { readonly lines: number } }[])[index]?.info.lines ?? 0;
+}
+
+function split(text: Buffer, format: FileFormat, operation: string): readonly string[][] {
   try {
-    const parsed = parse(text, {
-      delimiter: format.delimiter,
-      quote: format.quote,
-      escape: format.quote,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      info: true,
-    }) as unknown as { readonly record: string[]; readonly info: { readonly lines: number } }[];
-    return parsed.map(({ record, info }) => ({ record, line: info.lines }));
+    return parse(text, optionsOf(format));
   } catch (error) {
     const line = error instanceof Error && 'lines' in error && typeof error.lines === 'number' ? error.lines : 0;
     throw refuse(operation, `not-csv-line-${line}`);

@@ -7,7 +7,7 @@ import { believe, reading, removeParts, writeAside, writing } from './book.js';
 import type { SnapshotMode } from './config.js';
 import { configuredColumns } from './config.js';
 import type { Row, Table } from './csv.js';
-import { digestOf, formatTable, parseTable } from './csv.js';
+import { formatTable, parseTable } from './csv.js';
 import { changedRow } from './records.js';
 import type { FileStore } from './store.js';
 import { StoreFailure } from './store.js';
@@ -50,7 +50,7 @@ async function replaceWith(
   const folder = posix.dirname(mode.file);
   await removeParts(store, folder === '.' ? '' : folder, `${posix.basename(mode.file)}.`, signal);
   await finishInterrupted(store, mode, state);
-  const { table } = await load(context, mode, store, operation, signal);
+  const { table, bytes: before } = await load(context, mode, store, operation, signal);
   const { change, result } = plan(table);
   if (change === undefined) {
     return result;
@@ -67,7 +67,7 @@ async function replaceWith(
   if (mode.doneFile !== undefined) {
     await store.createExclusive(intentOf(mode), Buffer.from('\n'), signal);
   }
-  await requireUnchanged(context, mode, table, state);
+  await requireUnchanged(context, mode, before, state);
   state.commit();
   await store.replace(part, mode.file, signal);
   await finishDone(store, mode, signal, result);
@@ -78,11 +78,11 @@ async function replaceWith(
 async function requireUnchanged(
   { config, store }: BookContext,
   mode: SnapshotMode,
-  table: Table,
+  before: Buffer,
   state: Writing,
 ): Promise<void> {
   const bytes = await store.read(mode.file, config.maxBytes, state.signal);
-  if (bytes === undefined || digestOf(bytes) !== table.digest) {
+  if (bytes?.equals(before) !== true) {
     const { operation } = state;
     throw new ConnectorError({ code: 'CONFLICT', operation, sent: false, targetCode: 'file-changed' });
   }
