@@ -8,12 +8,12 @@ import { CUT_QUEUE, LIFECYCLE_QUEUE, applicationQueue, siteQueue } from '../work
 type QueueSettings = Pick<WorkerOptions, 'maxConcurrentActivityTaskExecutions' | 'activityTaskPollerBehavior'>;
 
 /**
- * For each application's queue. Its slots are what a target that hangs can hold at most. The SDK's own ten polls, until fewer are
- * measured to carry 200 applications: Temporal refuses more than 1,200 at once, and refused polls are tried again (ADR 0004).
+ * For each application's queue. Its slots are what a target that hangs can hold at most. Two polls instead of the SDK's ten: Temporal refuses more than 1,200 at
+ * once, and two were measured to carry 200 applications (ADR 0004).
  */
 export const APPLICATION_QUEUE = {
   maxConcurrentActivityTaskExecutions: 10,
-  activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 10 },
+  activityTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
 } as const satisfies QueueSettings;
 
 export interface WorkerPlan {
