@@ -7,6 +7,8 @@ import { planPhaseActivity } from '../../src/activities/phase.js';
 import { endProcess, openProcess } from '../../src/activities/process.js';
 import { advanceQueue, raiseGeneration } from '../../src/activities/queue.js';
 import { runSweep } from '../../src/activities/sweep.js';
+import type { CutsFirst } from '../../src/activities/lib/cuts-first.js';
+import { runVisit } from '../../src/activities/visit/run-visit.js';
 import { publishPolicy } from '../../src/planning/policy-store.js';
 import { brand } from '../../src/domain/process/ids.js';
 import type { ApplicationSlug, IdentityId, Instant, PlanId, ProcessId } from '../../src/domain/process/ids.js';
@@ -151,6 +153,48 @@ describe('what comes between two steps', () => {
     await cut;
     expect((await outcomes).get('directory')).toMatchObject({ kind: 'settled', outcome: 'stopped' });
     expect(await isActive('rests')).toBeUndefined();
+  });
+
+  it('whoever rests between two operations is read again, too', async () => {
+    const id = identityOf(await world.hr(hire(world, 'pauses')));
+    const joiner = await begin(id, 'joiner');
+    await reserveNames(world.deps, { ...refOf(id, joiner), renames: false });
+    const { planId, visits } = await plan(id, joiner, 'activate');
+    const [visit] = visits.filter((one) => one.application === 'directory');
+    let rests = 0;
+    const cutsFirst = {
+      rest: async () => {
+        rests += 1;
+        // Before the visit, then behind its first operation.
+        if (rests === 2) await raiseGeneration(world.deps.db, id);
+        return rests === 2;
+      },
+    } as unknown as CutsFirst;
+    const work = { planId, visitIds: [visit!.visitId], now: now() };
+    expect(await runSweep({ ...world.deps, cutsFirst }, work, beat)).toMatchObject([{ outcome: 'stopped' }]);
+    expect(rests).toBe(2);
+  });
+
+  it('a visit that somebody else has carried out meanwhile is proven by what is there, not by nothing', async () => {
+    const id = identityOf(await world.hr(hire(world, 'double')));
+    const joiner = await begin(id, 'joiner');
+    await reserveNames(world.deps, { ...refOf(id, joiner), renames: false });
+    const planned = await plan(id, joiner, 'activate');
+    const { visitId } = planned.visits.find((one) => one.application === 'directory')!;
+    const row = await world.deps.visitRows.visit(visitId);
+    await sweep(planned);
+    // The one who carried it out died before the end.
+    await world.deps.db
+      .updateTable('visit')
+      .set({ status: 'running', outcome: null })
+      .where('visit_id', '=', visitId)
+      .execute();
+    const proofs = () =>
+      world.deps.db.selectFrom('evidence').select('verdict').where('visit_id', '=', visitId).execute();
+    const before = (await proofs()).length;
+    const run = { visitId, row: row!, clock: now, signal: beat.signal, progress: () => undefined };
+    expect(await runVisit(world.deps, run)).toMatchObject({ kind: 'settled', outcome: 'proven' });
+    expect((await proofs()).length).toBe(2 * before);
   });
 
   it('a look without news waits for no lock, and does what there is to do all the same', async () => {

@@ -84,9 +84,12 @@ export function loadAccount(visit: VisitContext): Promise<AccountRow | undefined
 export async function loadSubject(
   visit: VisitContext,
   operations: readonly Operation[],
+  done: ReadonlySet<string>,
 ): Promise<AccountRow | undefined> {
   const { account_id: accountId, visit_id: visitId } = visit.row;
-  const linked = Boolean(visit.row.hasAccount) ? await loadAccount(visit) : undefined;
+  // Somebody else may have carried out the visit since it was read, an earlier try that was taken for dead: then the account is there as well.
+  const mayBeLinked = Boolean(visit.row.hasAccount) || done.size > 0;
+  const linked = mayBeLinked ? await loadAccount(visit) : undefined;
   const ending = operations.filter(({ kind }) => kind === 'delete' || kind === 'anonymise').map(({ key }) => key);
   if (linked !== undefined || accountId === null || ending.length === 0) return linked;
   return visit.deps.db

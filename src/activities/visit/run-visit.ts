@@ -49,20 +49,32 @@ const ONE_AT_A_TIME: ReadonlySet<Phase> = new Set<Phase>([...GRANTING, 'suspend'
  */
 export async function runVisit(deps: ActivityDeps, run: VisitRun): Promise<VisitOutcome> {
   const visit = await loadVisit(deps, run.visitId, run);
-  if (CUTTING_PHASES.has(visit.row.phase)) {
-    const cut = (): Promise<VisitOutcome> => makeVisit(visit, run);
-    // A target that is down is asked for hours: nobody rests for that.
-    return run.after === undefined ? deps.cutsFirst.during(cut) : cut();
-  }
+  const isCut = CUTTING_PHASES.has(visit.row.phase);
+  // A target that is down is asked for hours: nobody rests for that.
+  if (isCut) return run.after === undefined ? deps.cutsFirst.during(() => toItsEnd(visit, run)) : toItsEnd(visit, run);
   const hasRested = await deps.cutsFirst.rest(run.signal);
-  return makeVisit(hasRested ? await readAgain(deps, run) : visit, run);
+  return toItsEnd(hasRested ? await readAgain(deps, run) : visit, run);
+}
+
+/** Whoever rests on the way goes on as after a crash: read anew, because others may have come meanwhile, and behind the last finished step. */
+async function toItsEnd(visit: VisitContext, run: VisitRun): Promise<VisitOutcome> {
+  let outcome = await makeVisit(visit, run);
+  while (outcome === RESTED) outcome = await makeVisit(await readAgain(visit.deps, run), run, 'clear');
+  return outcome;
 }
 
 function readAgain(deps: ActivityDeps, { row: _, ...run }: VisitRun): Promise<VisitContext> {
   return loadVisit(deps, run.visitId, run);
 }
 
-async function makeVisit(visit: VisitContext, run: VisitRun): Promise<VisitOutcome> {
+const RESTED = 'rested';
+
+/** `admitted`: it may reach its target, that was asked before. */
+async function makeVisit(
+  visit: VisitContext,
+  run: VisitRun,
+  admitted?: 'clear',
+): Promise<VisitOutcome | typeof RESTED> {
   const { deps } = visit;
   const id = { visitId: visit.row.visit_id, application: visit.row.application };
   if (visit.row.status === 'settled')
@@ -73,9 +85,10 @@ async function makeVisit(visit: VisitContext, run: VisitRun): Promise<VisitOutco
       return early === 'busy' || early === LEGAL_HOLD
         ? { ...id, kind: 'later', code: early, retryAfterMs: BUSY_RETRY_MS }
         : { ...id, kind: 'settled', outcome: early };
-    const admission = reachesTarget(visit) ? await admit(visit, run.after) : 'clear';
+    const admission = admitted ?? (reachesTarget(visit) ? await admit(visit, run.after) : 'clear');
     if (typeof admission === 'object') return { ...id, ...admission };
-    const rest = await work(visit, await visit.deps.visitRows.begin(visit.row.visit_id));
+    const rest = await work(visit, await visit.deps.visitRows.begin(visit.row.visit_id), run.after === undefined);
+    if (rest === RESTED) return RESTED;
     if (admission === 'troubled') await noteUp(visit);
     return { ...id, ...rest };
   } catch (error) {
@@ -120,18 +133,19 @@ function takesThePlaceOf(newer: Phase, older: Phase): boolean {
   return older === 'suspend' ? newer === 'suspend' || newer === 'resume' : ONE_AT_A_TIME.has(newer);
 }
 
-async function work(visit: VisitContext, done: ReadonlySet<string>): Promise<Rest> {
+/** `mayRest`: between two operations, while somebody is cut; at least one is carried out before. */
+async function work(visit: VisitContext, done: ReadonlySet<string>, mayRest: boolean): Promise<Rest | typeof RESTED> {
   const operations = visit.planned.operations.filter((operation) => operation.kind !== 'manual');
   const byHand = visit.planned.operations.filter((operation) => operation.kind === 'manual');
-  const linked = await loadSubject(visit, operations);
+  const linked = await loadSubject(visit, operations, done);
   let account = operations.length === 0 ? linked : await atTarget(visit, linked);
   const missing = await missingAtTarget(visit, account, operations, done);
   if (missing !== undefined) return missing;
   if (visit.row.phase === 'suspend' && account !== undefined && !(await noteSuspension(visit, account)))
     return leftAsFound(visit, account);
-  for (const operation of operations) {
-    if (done.has(operation.key)) continue;
-    if (!CUTTING_PHASES.has(visit.row.phase)) await visit.deps.cutsFirst.rest(visit.signal);
+  const rests = mayRest && !CUTTING_PHASES.has(visit.row.phase);
+  for (const [index, operation] of operations.filter(({ key }) => !done.has(key)).entries()) {
+    if (rests && index > 0 && (await visit.deps.cutsFirst.rest(visit.signal))) return RESTED;
     visit.progress(operation.kind);
     account = await applyOperation(visit, operation, account);
     // The rest of this plan is about a new account; one that stood there already is in use, and differs in its own ways.
