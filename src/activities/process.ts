@@ -15,7 +15,14 @@ import { revokeOwnTokens } from '../planning/own-access.js';
 import { isWorking, loadPerson } from '../planning/person.js';
 import type { ActivityDeps } from './deps.js';
 import { plusMs } from './lib/clock.js';
-import { cancelRow, lockProcesses, raiseGeneration, withdrawOpenItems, workflowsToCancel } from './queue.js';
+import {
+  cancelRow,
+  lockIdentity,
+  lockProcesses,
+  raiseGeneration,
+  withdrawOpenItems,
+  workflowsToCancel,
+} from './queue.js';
 
 const DAY_MS = 86_400_000;
 
@@ -274,12 +281,7 @@ async function tryToEnd(deps: ActivityDeps, input: ProcessEnd): Promise<Counts |
     return (await closeRow(deps.db, deps, { input, counts, amendments, reopens })) ? counts : undefined;
   return deps.db.transaction().execute(async (trx) => {
     // What follows the record changes these rows: they are taken before the chain.
-    await trx
-      .selectFrom('identity')
-      .select('identity_id')
-      .where('identity_id', '=', input.identityId)
-      .forNoKeyUpdate()
-      .execute();
+    await lockIdentity(trx, input.identityId);
     await lockProcesses(trx, input.identityId);
     if (!(await closeRow(trx, deps, { input, counts, amendments, reopens }))) return undefined;
     if (reopens) await lookAgainSoon(trx, input);

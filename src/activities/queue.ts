@@ -113,7 +113,7 @@ export async function advanceQueue(deps: ActivityDeps, input: QueueLook): Promis
 }
 
 /** Not FOR UPDATE: rows that only refer to the person are written meanwhile; the fence's share lock waits for this one all the same. */
-async function lockIdentity(db: Queryable, identityId: IdentityId): Promise<void> {
+export async function lockIdentity(db: Queryable, identityId: IdentityId): Promise<void> {
   await db
     .selectFrom('identity')
     .select('identity_id')

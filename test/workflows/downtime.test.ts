@@ -62,11 +62,8 @@ describe('after a downtime', () => {
     }, 'the instants they wait for');
     const now = brand<Instant>(new Date(Date.now() + 60 * DAY_MS).toISOString());
     const found: IdentityId[] = [];
-    for (
-      let after: Awaited<ReturnType<typeof listDue>>['after'], isFirst = true;
-      isFirst || after !== undefined;
-      isFirst = false
-    ) {
+    let after: Awaited<ReturnType<typeof listDue>>['after'];
+    do {
       const page = await listDue(world.deps, {
         now,
         horizonMs: 0,
@@ -75,7 +72,7 @@ describe('after a downtime', () => {
       });
       found.push(...page.identityIds);
       after = page.after;
-    }
+    } while (after !== undefined);
     const asked = new Set(ids.values());
     expect(found.filter((id) => asked.has(id))).toEqual([ids.get(10), ids.get(20), ids.get(30)]);
   });

@@ -20,9 +20,9 @@ export type FoundVisit = VisitRow &
     /** The person's. */
     readonly presentGeneration: number;
     readonly heldSince: Instant | null;
-    /** Whether `others` has any. */
+    /** True when `others` would find another visit. */
     readonly isContended: SqlBool;
-    /** Whether `account` finds one. */
+    /** True when the person has a linked account there. */
     readonly hasAccount: SqlBool;
   } & { readonly [C in 'failures' | 'pauses' | 'quarantined_since' | 'quarantined_until']: TargetState[C] | null };
 
